@@ -1,0 +1,54 @@
+# Everything a fresh machine needs is Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= bench-gpu
+CIFAR  ?=
+
+.PHONY: install quickstart test check test-oldest bench-gpu wheels clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	touch $@
+
+quickstart: install
+	$(BIN)/earlyprune run sweeps/configs/quickstart.yaml
+
+test: install
+	$(BIN)/python -m pytest tests
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# pruning/ alone, under the oldest torch we support and without Ray, MLflow or Optuna.
+test-oldest: .venv-oldest/.installed
+	.venv-oldest/bin/python -m pytest tests/pruning
+
+.venv-oldest/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install -q -c constraints.txt uv
+	grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' constraints.txt > .venv-oldest/constraints.txt
+	.venv-oldest/bin/uv pip install -q --python .venv-oldest/bin/python -c .venv-oldest/constraints.txt \
+		torch==2.11.0 torchvision==0.26.0 gpytorch torch-pruning pydantic safetensors scikit-learn \
+		pytest pytest-timeout
+	touch $@
+
+# On a machine with torch, torchvision and gpytorch; what else pruning/ needs (a few MB) may lie in .wheels.
+bench-gpu:
+	$(PYTHON) -m benchmarks.gpu --out $(OUT) $(if $(CIFAR),--cifar $(CIFAR))
+
+# The small pure packages that pruning/ needs beside torch, for a GPU machine that reaches no index.
+WHEEL_PYTHON ?= 3.12
+wheels:
+	$(PYTHON) -m pip download -q --no-deps --only-binary=:all: --python-version $(WHEEL_PYTHON) \
+		--implementation cp --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 \
+		-d .wheels -c constraints.txt torch-pruning pydantic pydantic-core annotated-types typing-inspection
+
+clean:
+	rm -rf $(VENV) .venv-oldest .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

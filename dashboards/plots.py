@@ -1,0 +1,133 @@
+"""The picture of a sweep: accuracy by the epoch of pruning, and accuracy against its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sweeps.results import Row, by_setting, describe, deviation, mean
+
+_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+
+
+def sweep_figure(rows: Sequence[Row], title: str) -> Figure:
+    """Two panels, means over seeds with standard deviations.
+
+    Left: test accuracy by the number of epochs trained before pruning, a curve for each of the
+    oracle's settings, a star where another policy chose to prune. Right: validation accuracy
+    against device-hours, the Pareto set ringed.
+    """
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    groups = [group for group in by_setting(rows).values() if any(_finished(group))]
+    _by_epoch(left, groups)
+    _by_cost(right, groups)
+    figure.suptitle(title)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as its ending says (.png, .svg, .pdf)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def _finished(group: Sequence[Row]) -> list[Row]:
+    return [row for row in group if row["status"] == "finished"]
+
+
+def _by_epoch(axes: Axes, groups: Sequence[Sequence[Row]]) -> None:
+    curves: dict[str, list[Sequence[Row]]] = {}
+    for group in groups:
+        if group[0]["policy"] == "at_epoch":
+            curves.setdefault(_but(group[0]["setting"], "epoch"), []).append(group)
+    colours = {_cut(group[0]["setting"]): "" for group in groups if group[0]["policy"] != "dense"}
+    colours = {cut: _COLOURS[i % len(_COLOURS)] for i, cut in enumerate(colours)}
+    for label, points in curves.items():
+        colour = colours[_cut(points[0][0]["setting"])]
+        points.sort(key=lambda group: group[0]["prune_epochs"])
+        axes.errorbar(
+            [mean_epoch(group) for group in points],
+            [mean(group, "test_accuracy") for group in points],
+            [deviation(group, "test_accuracy") for group in points],
+            marker="o",
+            capsize=3,
+            color=colour,
+            label=f"at_epoch {label}",
+        )
+    for group in groups:
+        policy, setting = group[0]["policy"], group[0]["setting"]
+        if policy == "dense":
+            axes.axhline(mean(group, "test_accuracy"), color="black", ls="--", label="dense")
+        elif policy != "at_epoch" and any(row["prune_epochs"] for row in _finished(group)):
+            x, y = mean_epoch(group), mean(group, "test_accuracy")
+            label = f"{policy} {_cut(setting)}"
+            known = {text for text in axes.get_legend_handles_labels()[1]}
+            axes.plot(
+                x,
+                y,
+                marker="*",
+                ms=15,
+                ls="",
+                mec="black",
+                color=colours[_cut(setting)],
+                label=label if label not in known else None,
+            )
+            if "threshold" in setting:
+                axes.annotate(
+                    f"{setting['threshold']:g}", (x, y), xytext=(5, -12), textcoords="offset points"
+                )
+    axes.set(xlabel="epochs trained before pruning", ylabel="test accuracy (fraction)")
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8)
+
+
+def _by_cost(axes: Axes, groups: Sequence[Sequence[Row]]) -> None:
+    policies = list(dict.fromkeys(group[0]["policy"] for group in groups))
+    for index, policy in enumerate(policies):
+        own = [group for group in groups if group[0]["policy"] == policy]
+        axes.errorbar(
+            [mean(group, "gpu_hours") for group in own],
+            [mean(group, "val_accuracy") for group in own],
+            [deviation(group, "val_accuracy") for group in own],
+            marker="o",
+            ls="",
+            capsize=2,
+            alpha=0.8,
+            color="black" if policy == "dense" else _COLOURS[index % len(_COLOURS)],
+            label=policy,
+        )
+    best = sorted(
+        (mean(group, "gpu_hours"), mean(group, "val_accuracy"))
+        for group in groups
+        if group[0]["pareto"]
+    )
+    if best:
+        axes.plot(
+            *zip(*best, strict=True), marker="o", ms=13, mfc="none", color="red", label="Pareto set"
+        )
+    axes.set(xlabel="device-hours of one training", ylabel="validation accuracy (fraction)")
+    axes.grid(alpha=0.3)
+    if policies:
+        axes.legend(fontsize=8)
+
+
+def mean_epoch(group: Sequence[Row]) -> float:
+    """The mean, over seeds, of the epoch of the first prune."""
+    epochs = [row["prune_epochs"][0] for row in _finished(group) if row["prune_epochs"]]
+    return sum(epochs) / len(epochs)
+
+
+def _but(setting: Mapping[str, Any], *left_out: str) -> str:
+    return describe({key: value for key, value in setting.items() if key not in left_out})
+
+
+def _cut(setting: Mapping[str, Any]) -> str:
+    """What is cut, whoever decides when: the ratio and the saliency."""
+    return describe({key: setting[key] for key in ("ratio", "saliency") if key in setting})

@@ -1,0 +1,122 @@
+"""Results as tables on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from pruning import Policy, Saliency
+from sweeps.results import Row, by_setting, deviation, mean
+
+
+def trials_table(rows: Sequence[Row]) -> Table:
+    """A row a trial; a star marks the Pareto set."""
+    table = Table(title="trials", title_justify="left")
+    for name in ("trial", "settings", "status"):
+        table.add_column(name, overflow="fold")
+    for name in (
+        "prune epochs",
+        "sparsity",
+        "MACs",
+        "val acc",
+        "test acc",
+        "train s",
+        "GPU-hours",
+        "Pareto",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["trial"],
+            row["settings"],
+            row["status"] if not row["reason"] else f"{row['status']}: {row['reason']}",
+            _epochs([row]),
+            _number(row["sparsity"], "{:.3f}"),
+            _number(row["macs"], "{:,.0f}"),
+            _number(row["val_accuracy"], "{:.4f}"),
+            _number(row["test_accuracy"], "{:.4f}"),
+            _number(row["train_seconds"], "{:.2f}"),
+            _number(row["gpu_hours"], "{:.6f}"),
+            "*" if row["pareto"] else "",
+        )
+    return table
+
+
+def settings_table(rows: Sequence[Row]) -> Table:
+    """A row a policy and settings, the mean over seeds with the standard deviation.
+
+    MACs and device-hours stand beside their share of the dense training's, where there is one.
+    """
+    groups = by_setting(rows)
+    dense = groups.get(("dense", ""), [])
+    seeds = len({row["seed"] for row in rows})
+    table = Table(title=f"mean of {seeds} seed{'s' * (seeds > 1)}", title_justify="left")
+    table.add_column("policy")
+    table.add_column("settings", overflow="fold")
+    for name in (
+        "pruned at",
+        "sparsity",
+        "MACs",
+        "of dense",
+        "val acc",
+        "test acc",
+        "hours",
+        "of dense",
+        "Pareto",
+    ):
+        table.add_column(name, justify="right")
+    for (policy, settings), group in groups.items():
+        failed = sum(row["status"] != "finished" for row in group)
+        hours, macs = mean(group, "gpu_hours"), mean(group, "macs")
+        table.add_row(
+            policy,
+            settings + (f" ({failed} of {len(group)} failed)" if failed else ""),
+            _epochs(group),
+            _number(mean(group, "sparsity"), "{:.3f}"),
+            _number(macs, "{:,.0f}"),
+            _number(macs / mean(dense, "macs"), "{:.2f}"),
+            _spread(group, "val_accuracy"),
+            _spread(group, "test_accuracy"),
+            _number(hours, "{:.5f}"),
+            _number(hours / mean(dense, "gpu_hours"), "{:.2f}"),
+            "*" if group[0]["pareto"] else "",
+        )
+    return table
+
+
+def _epochs(group: Sequence[Row]) -> str:
+    found = {epoch for row in group for epoch in row["prune_epochs"] or ()}
+    return f"{min(found)}-{max(found)}" if len(found) > 1 else "".join(map(str, found))
+
+
+def _spread(group: Sequence[Row], column: str) -> str:
+    middle, around = mean(group, column), deviation(group, column)
+    return _number(middle, "{:.4f}") + ("" if math.isnan(around) else f" ±{around:.4f}")
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if value is None or math.isnan(value) else form.format(value)
+
+
+def policies_table(kinds: Iterable[type[Policy]]) -> Table:
+    """A row a policy: what it does, its settings with their defaults, its paper."""
+    table = Table(title="policies", title_justify="left", show_lines=True)
+    for name in ("policy", "what it does", "settings", "paper"):
+        table.add_column(name, overflow="fold")
+    for kind in kinds:
+        summary = (kind.__doc__ or "").strip().splitlines()[0]
+        settings = [
+            f"{name} = {'required' if field.is_required() else _default(field.default)}"
+            for name, field in kind.model_fields.items()
+        ]
+        table.add_row(kind.name, summary, "\n".join(settings), kind.paper)
+    return table
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, Saliency):
+        return value.key
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

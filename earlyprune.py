@@ -1,0 +1,189 @@
+"""earlyprune's front door: the command line, and the public names.
+
+Names of ``pruning`` (Pruner, EPI, Policy, ...) can be imported from here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pruning.errors import InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console()
+
+Config = Annotated[Path, typer.Argument(help="The sweep file (YAML).")]
+Name = Annotated[str, typer.Argument(help="The sweep's name.")]
+Storage = Annotated[Path, typer.Option(help="Folder of all that is trained and recorded.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(help="MLflow's address; by default an SQLite database in the storage."),
+]
+Change = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field, for example task.epochs=5; may be repeated."),
+]
+DEFAULT_STORAGE = Path("earlyprune-runs")
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def __getattr__(name: str) -> Any:
+    import pruning
+
+    if name in pruning.__all__:
+        return getattr(pruning, name)
+    raise AttributeError(f"module 'earlyprune' has no attribute {name!r}")
+
+
+@app.command()
+def run(
+    config: Config,
+    storage: Storage = DEFAULT_STORAGE,
+    tracking_uri: TrackingUri = None,
+    change: Change = None,
+) -> None:
+    """Run a sweep here, or on the Ray cluster at RAY_ADDRESS; run again, it goes on."""
+    from cluster.connection import ray_session
+    from dashboards import plots, tables
+    from sweeps import preflight
+    from sweeps.config import read
+    from sweeps.run import run as run_sweep
+    from sweeps.store import Store, folder_name
+    from sweeps.tracking import check_tracking
+
+    sweep = read(config, change or [])
+    trials = preflight.check(sweep)
+    store = Store(storage)
+    store.check()
+    uri = _tracking(storage, tracking_uri)
+    check_tracking(uri)
+    with ray_session():
+        rows = run_sweep(sweep, trials, store, uri, console)
+    console.print(tables.settings_table(rows))
+    picture = store.root / "plots" / f"{folder_name(sweep.name)}.png"
+    plots.save(plots.sweep_figure(rows, sweep.name), picture)
+    failed = [row for row in rows if row["status"] != "finished"]
+    for row in failed:
+        console.print(f"{row['trial']} {row['status']}: {row['reason']}", markup=False)
+    console.print(f"* no other setting beats it in {_objectives(sweep.objectives)}")
+    console.print(f"plot: {picture}", soft_wrap=True)
+    where = [] if storage == DEFAULT_STORAGE else [f"--storage {storage}"]
+    where += [f"--tracking-uri {tracking_uri}"] if tracking_uri else []
+    console.print(f"trials: {' '.join(['earlyprune results', _quoted(sweep.name), *where[:1]])}")
+    console.print(f"MLflow: {' '.join([_command(), 'ui', *where])}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    config: Config,
+    storage: Storage = DEFAULT_STORAGE,
+    change: Change = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a sweep would train, and train nothing."""
+    from sweeps import planning, preflight
+    from sweeps.config import read
+    from sweeps.store import Store
+
+    sweep = read(config, change or [])
+    figures = planning.plan(sweep, preflight.check(sweep), Store(storage))
+    if as_json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, value in figures.items():
+        shown = "unknown before a trial has finished" if value is None else value
+        console.print(f"{name.replace('_', ' '):>20}: {shown}")
+
+
+@app.command()
+def results(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+) -> None:
+    """Print a row a trial, the Pareto set marked."""
+    from dashboards import tables
+    from sweeps.results import to_csv, to_json
+    from sweeps.run import read_rows
+    from sweeps.store import Store
+
+    rows = read_rows(Store(storage), name)
+    if form is Format.table:
+        console.print(tables.trials_table(rows))
+    else:
+        print((to_csv if form is Format.csv else to_json)(rows))
+
+
+@app.command()
+def policies() -> None:
+    """List the policies, their papers, settings and defaults."""
+    from dashboards.tables import policies_table
+    from pruning import POLICIES
+
+    console.print(policies_table(POLICIES.values()))
+
+
+@app.command()
+def ui(
+    storage: Storage = DEFAULT_STORAGE,
+    tracking_uri: TrackingUri = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open MLflow's UI on what the storage holds."""
+    from sweeps.tracking import check_tracking
+
+    uri = _tracking(storage, tracking_uri)
+    check_tracking(uri)
+    server = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(sys.executable, [*server, "--backend-store-uri", uri])
+
+
+def _tracking(storage: Path, given: str | None) -> str:
+    return given or f"sqlite:///{storage / 'mlflow.db'}"
+
+
+def _objectives(objectives: dict[str, Any]) -> str:
+    return ", ".join(f"{name} ({way})" for name, way in objectives.items())
+
+
+def _quoted(name: str) -> str:
+    import shlex
+
+    return shlex.quote(name)
+
+
+def _command() -> str:
+    """How to call this program again from the same folder."""
+    called = Path(sys.argv[0])
+    on_path = called.name == "earlyprune" and str(called.parent) in os.get_exec_path()
+    return "earlyprune" if on_path else os.path.relpath(called)
+
+
+def main() -> None:
+    """The command ``earlyprune``. What a user gave and cannot be used ends it with code 2."""
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

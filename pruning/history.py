@@ -1,0 +1,113 @@
+"""What was measured, epoch by epoch: all that a policy may look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
+
+from pruning.structure.layout import Layout
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one epoch left behind.
+
+    epoch: how many epochs were trained so far; the record of the untrained network has 0.
+    alive: bool [units], the units the network had during the epoch.
+    probes: by saliency, float32 [units] in dense numbering, NaN where a unit is gone.
+    metrics: fractions and losses on the training and the validation split.
+    test: the same on the test split; hidden from policies.
+    costs: params, macs (of one sample), units, samples (trained on in this epoch).
+    seconds: train, evaluate, probe:NAME, ...; hidden from policies.
+    """
+
+    epoch: int
+    alive: npt.NDArray[np.bool_]
+    probes: Mapping[str, npt.NDArray[np.float32]]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    test: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def visible(self) -> Record:
+        """The record without what a policy must not see: the clock and the test split."""
+        return replace(self, test={}, seconds={})
+
+    def remember(self, key: Any, compute: Callable[[Record], T]) -> T:
+        """``compute(self)``, computed once a key: policies that differ in a threshold share it."""
+        if key not in self._memo:
+            self._memo[key] = compute(self)
+        found: T = self._memo[key]
+        return found
+
+    def to_bytes(self) -> bytes:
+        """One safetensors file: arrays as tensors, the rest as JSON in its header."""
+        tensors = {f"probe.{name}": values for name, values in self.probes.items()}
+        tensors["alive"] = self.alive
+        rest = {
+            "epoch": self.epoch,
+            "metrics": dict(self.metrics),
+            "test": dict(self.test),
+            "costs": dict(self.costs),
+            "seconds": dict(self.seconds),
+        }
+        return save(tensors, metadata={"record": json.dumps(rest)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Record:
+        """The inverse of ``to_bytes``."""
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        rest = json.loads(header["__metadata__"]["record"])
+        alive = tensors.pop("alive").astype(bool)
+        probes = {name.removeprefix("probe."): values for name, values in tensors.items()}
+        return cls(alive=alive, probes=probes, **rest)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The records of one path, in order, beginning with the untrained network.
+
+    layout: the dense network's units. epochs: length of the training, None if unknown.
+    seed: of the trial; a policy that draws at random mixes it with a seed of its own.
+    """
+
+    layout: Layout
+    records: tuple[Record, ...]
+    epochs: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls, layout: Layout, records: Sequence[Record], epochs: int | None = None, seed: int = 0
+    ) -> History:
+        """A policy's view of ``records``."""
+        return cls(layout, tuple(record.visible() for record in records), epochs, seed)
+
+    @property
+    def last(self) -> Record:
+        """The newest record."""
+        return self.records[-1]
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs were trained so far."""
+        return self.last.epoch
+
+    @property
+    def pruned(self) -> bool:
+        """Whether any unit of the dense network is gone."""
+        return not bool(self.last.alive.all())
+
+    def plus(self, record: Record) -> History:
+        """This history with one more record."""
+        return replace(self, records=(*self.records, record.visible()))

@@ -1,0 +1,53 @@
+"""Names in a sweep file: one of ours, or the user's own code by ``package.module:attribute``.
+
+A dotted path is code that will be run with the user's rights, as an import is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pruning.errors import unknown
+
+T = TypeVar("T")
+
+
+def is_dotted(name: str) -> bool:
+    """Whether ``name`` is a ``package.module:attribute`` path."""
+    return ":" in name
+
+
+def import_dotted(path: str) -> Any:
+    """The object at ``package.module:attribute``. Raises ValueError saying what is missing."""
+    module_name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # the user's module may fail in any way while it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path!r} does not import ({reason}); {_WANTED}") from None
+    if not hasattr(module, attribute):
+        raise ValueError(f"{path!r}: module {module_name!r} has no {attribute!r}; {_WANTED}")
+    return getattr(module, attribute)
+
+
+def lookup(kind: str, name: str, known: Mapping[str, type[T]], base: type[T]) -> type[T]:
+    """The subclass of ``base`` behind a name. Raises ValueError with the nearest right name."""
+    if name in known:
+        return known[name]
+    if not is_dotted(name):
+        raise ValueError(f"{unknown(kind, name, known)}; {_WANTED}")
+    found = import_dotted(name)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{name!r} is not a {base.__module__}.{base.__name__}")
+    return found
+
+
+def dotted_name(kind: type[T], known: Mapping[str, type[T]]) -> str:
+    """How a sweep file names a class; the inverse of ``lookup``."""
+    ours = {found: name for name, found in known.items()}
+    return ours.get(kind, f"{kind.__module__}:{kind.__qualname__}")
+
+
+_WANTED = "your own is given as package.module:attribute"

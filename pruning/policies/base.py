@@ -1,0 +1,64 @@
+"""A policy: looks at the history after every epoch and leaves the network or removes units."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pruning.history import History
+from pruning.saliency import Saliency
+from pruning.settings import Settings
+
+
+@dataclass(frozen=True)
+class Prune:
+    """An action: remove these units.
+
+    units: their ids in the dense network, in rising order. warnings: what a reader of the result
+    should know; they are no part of the action's identity.
+    """
+
+    units: tuple[int, ...]
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def of(cls, units: Iterable[int], warnings: Iterable[str] = ()) -> Prune:
+        """An action with its units in order."""
+        return cls(tuple(sorted(int(unit) for unit in units)), tuple(warnings))
+
+    def to_json(self) -> dict[str, Any]:
+        """What identifies the action."""
+        return {"prune": list(self.units)}
+
+
+class Policy(Settings):
+    """A pure function of its settings and the history.
+
+    A new policy is a subclass with a ``name``, its settings as fields, and ``decide``. It never
+    sees the network, the clock, the test split or a global random state; the same history gives
+    the same action, so that trials can share training and be replayed.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""
+
+    def probes(self) -> Sequence[Saliency]:
+        """What must be measured during every epoch for ``decide``."""
+        return ()
+
+    @abstractmethod
+    def decide(self, history: History) -> Prune | None:
+        """What to remove now, None to leave the network as it is.
+
+        Asked before training and after every epoch but the last; ``history.epoch`` says how many
+        were trained.
+        """
+
+    def indicator(self, history: History) -> float | None:
+        """The number this policy watches, for plots and curves; None if there is none yet."""
+        return None
+
+    def check(self, epochs: int) -> None:
+        """Raise ValueError if these settings do not fit a training of ``epochs`` epochs."""

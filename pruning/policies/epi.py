@@ -1,0 +1,139 @@
+"""EPI, the Early Pruning Indicator: prune when the sub-network has stopped changing.
+
+Shen, Molchanov, Yin, Alvarez: When to Prune? A Policy towards Early Structural Pruning, CVPR 2022.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from pruning.history import History, Record
+from pruning.policies.base import Prune
+from pruning.policies.one_shot import OneShot
+from pruning.structure.layout import Layout
+
+Counts = npt.NDArray[np.int64]
+
+PUBLISHED_THRESHOLDS = {"magnitude": 0.983, "taylor": 0.944}
+"""Section 4 of the paper, for ResNet-34 and ResNet-50 and all ratios [C]."""
+
+
+class EPI(OneShot):
+    """Rank all units after every epoch; prune when the layers' shares have settled.
+
+    N_t is the sub-network of the top (1 - ratio) units after epoch t, n_t[l] its count in layer l
+    [C]. Psi(A, B) = 1 - mean over layers of |n_A - n_B| / (n_A + n_B) [L]. EPI_t = mean over
+    j = 1..window of Psi(N_t, N_{t-j}), the untrained network counting as history [L]. Pruned at
+    the first t with EPI_t >= threshold and EPI_t >= EPI_{t-j} for j = 1..window, missing history
+    passing [L]; one shot, no rewind [C].
+
+    window: r of the paper, 5 [L]; small networks in short trainings want 3.
+    threshold: 0.983 for magnitude, 0.944 for taylor [C]; no default for other saliencies. Counts
+    move in coarse steps where layers are few or narrow: calibrate there.
+    earliest: no cut before so many epochs were trained [G]; warm-up plus window is a good choice.
+    latest: share of the training after which the cut is made in any case, with a warning [G];
+    null never forces it.
+    EPI sees counts, not a collapse: a layer that stands on its floor is reported as a warning.
+    """
+
+    name: ClassVar[str] = "epi"
+    paper: ClassVar[str] = "Shen et al., When to Prune? A Policy towards Early Structural Pruning, CVPR 2022"
+
+    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    window: Annotated[int, Field(ge=1)] = 5
+    earliest: Annotated[int, Field(ge=0)] = 0
+    latest: Annotated[float, Field(gt=0, le=1)] | None = 1 / 3
+
+    @model_validator(mode="after")
+    def _threshold_is_known(self) -> EPI:
+        if self.threshold is None and self.saliency.name not in PUBLISHED_THRESHOLDS:
+            raise ValueError(
+                f"threshold: must be given for saliency {self.saliency.name!r}; the paper has one "
+                f"for {' and '.join(PUBLISHED_THRESHOLDS)} only"
+            )
+        return self
+
+    @property
+    def limit(self) -> float:
+        """The threshold in force."""
+        return self.threshold or PUBLISHED_THRESHOLDS[self.saliency.name]
+
+    def decide(self, history: History) -> Prune | None:
+        """The cut, at the trigger or at ``latest``; never twice."""
+        if history.pruned or history.epoch < self.earliest:
+            return None
+        if triggers(self.course(history)[-self.window - 1 :], self.limit, self.window):
+            return self.cut(history)
+        if history.epochs and self.latest and history.epoch >= self.latest * history.epochs:
+            warning = (
+                f"EPI never reached {self.limit:g}: pruned after epoch {history.epoch} because of "
+                f"latest={self.latest:.3g}"
+            )
+            return self.cut(history, [warning])
+        return None
+
+    def indicator(self, history: History) -> float | None:
+        """EPI after the newest epoch."""
+        return self.course(history, 1)[-1]
+
+    def course(self, history: History, length: int | None = None) -> list[float | None]:
+        """EPI after each of the last ``length`` records (default window + 1), None where undefined."""
+        length = self.window + 1 if length is None else length
+        needed = history.records[-self.window - length :]
+        counts = [self._counts(record, history.layout) for record in needed]
+        ends = range(max(0, len(counts) - length), len(counts))
+        return [epi(counts[: end + 1], self.window) for end in ends]
+
+    def check(self, epochs: int) -> None:
+        """Refuse a window or an ``earliest`` that leaves no epoch to prune at."""
+        for field, value in (("window", self.window), ("earliest", self.earliest)):
+            if value >= epochs:
+                raise ValueError(
+                    f"{field}: {value} is not allowed: the training has {epochs} epochs "
+                    f"(allowed: up to {epochs - 1})"
+                )
+
+    def _counts(self, record: Record, layout: Layout) -> Counts | None:
+        key = ("counts", self.saliency.key, self.ratio, self.scope, self.floor)
+
+        def compute(record: Record) -> Counts | None:
+            kept = self.sub_network(record, layout)
+            return None if kept is None else layout.counts(kept)
+
+        return record.remember(key, compute)
+
+
+def similarity(a: Counts, b: Counts) -> float:
+    """Psi(A, B) = 1 - mean over layers of |a - b| / (a + b), a layer empty in both being equal.
+
+    a, b: units kept per layer, int [layers]. Between 0 and 1.
+    """
+    total = a + b
+    distance = np.abs(a - b) / np.where(total == 0, 1, total)
+    return 1.0 - float(distance.mean())
+
+
+def epi(counts: Sequence[Counts | None], window: int) -> float | None:
+    """EPI of the last of ``counts``; None while there are fewer than ``window`` before it."""
+    recent = counts[-window - 1 :]
+    if len(recent) <= window or any(count is None for count in recent):
+        return None
+    *before, now = (count for count in recent if count is not None)
+    return math.fsum(similarity(now, past) for past in before) / window
+
+
+def triggers(course: Sequence[float | None], threshold: float, window: int) -> bool:
+    """Whether the last value of an EPI course is at the threshold and no smaller than those before.
+
+    course: EPI per epoch in order, None where undefined; missing values pass.
+    """
+    now = course[-1]
+    if now is None or now < threshold:
+        return False
+    return all(past is None or now >= past for past in course[-window - 1 : -1])

@@ -1,0 +1,37 @@
+"""The policies by name. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pruning.names import dotted_name, lookup
+from pruning.policies.at_epoch import AtEpoch
+from pruning.policies.base import Policy
+from pruning.policies.dense import Dense
+from pruning.policies.epi import EPI
+
+POLICIES: dict[str, type[Policy]] = {
+    "dense": Dense,
+    "at_epoch": AtEpoch,
+    "epi": EPI,
+}
+
+
+def policy(given: Any) -> Policy:
+    """A policy from its name, a mapping ``{policy: name, setting: value}``, or itself.
+
+    Raises ValueError for an unknown name, InputError for a setting that does not fit.
+    """
+    if isinstance(given, Policy):
+        return given
+    if isinstance(given, str):
+        given = {"policy": given}
+    if not isinstance(given, dict) or not isinstance(given.get("policy"), str):
+        raise ValueError(f"a policy is a name or a mapping with 'policy: name', not {given!r}")
+    kind = lookup("policy", given["policy"], POLICIES, Policy)
+    return kind.parse({key: value for key, value in given.items() if key != "policy"})
+
+
+def specify(chosen: Policy) -> dict[str, Any]:
+    """How a policy is written in a sweep file, defaults left out; the inverse of ``policy``."""
+    return {"policy": dotted_name(type(chosen), POLICIES), **chosen.identity()}

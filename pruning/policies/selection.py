@@ -1,0 +1,81 @@
+"""How much and where: from scores to the units that are kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pruning.structure.layout import Layout
+
+Mask = npt.NDArray[np.bool_]
+Scope = Literal["global", "layer"]
+
+
+def keep_top(
+    scores: npt.NDArray[np.floating], layout: Layout, ratio: float, scope: Scope, floor: float
+) -> Mask:
+    """The units that stay when ``ratio`` of them goes.
+
+    scores: [units], NaN where a unit is gone. ratio: share of the dense network's units to
+    remove, of all of them together (``global``) or of each layer (``layer``). floor: share of
+    each layer that stays whatever its scores; at least one unit always does.
+    Equal scores are told apart by unit id, lower first, so the ranking is the same everywhere.
+    Returns bool [units].
+    """
+    ranked = _ranked(scores)
+    place = np.empty(layout.total, dtype=np.int64)
+    place[ranked] = np.arange(len(ranked))
+    place[np.isnan(scores)] = layout.total
+    within = _place_within_layer(ranked, layout)
+    within[np.isnan(scores)] = layout.total
+    if scope == "layer":
+        return within < np.maximum(_share(layout, 1 - ratio), floors(layout, floor))[layout.group_of]
+    protected = within < floors(layout, floor)[layout.group_of]
+    budget = layout.total - round(ratio * layout.total)
+    free = ranked[~protected[ranked]][: max(0, budget - int(protected.sum()))]
+    kept = protected.copy()
+    kept[free] = True
+    return kept & ~np.isnan(scores)
+
+
+def round_up(
+    kept: Mask, scores: npt.NDArray[np.floating], layout: Layout, multiple: int
+) -> Mask:
+    """Add the best of the units to go, until each layer keeps a multiple of ``multiple``.
+
+    A layer with fewer units than the next multiple keeps all it has.
+    """
+    target = -(-layout.counts(kept) // multiple) * multiple
+    order = np.where(kept, np.inf, scores)
+    return (_place_within_layer(_ranked(order), layout) < target[layout.group_of]) & ~np.isnan(
+        scores
+    )
+
+
+def floors(layout: Layout, floor: float) -> npt.NDArray[np.int64]:
+    """The least units each layer keeps; int [layers]."""
+    return np.maximum(1, np.ceil(floor * np.asarray(layout.sizes))).astype(np.int64)
+
+
+def _share(layout: Layout, share: float) -> npt.NDArray[np.int64]:
+    return np.rint(share * np.asarray(layout.sizes)).astype(np.int64)
+
+
+def _ranked(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    order = np.argsort(-scores, kind="stable")
+    return order[: len(scores) - int(np.isnan(scores).sum())]
+
+
+def _place_within_layer(
+    ranked: npt.NDArray[np.int64], layout: Layout
+) -> npt.NDArray[np.int64]:
+    """For every unit its place in its layer's ranking, 0 the best; unranked units come last."""
+    place = np.full(layout.total, layout.total, dtype=np.int64)
+    groups = layout.group_of[ranked]
+    by_group = np.argsort(groups, kind="stable")
+    counts = np.bincount(groups, minlength=len(layout.sizes))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    place[ranked[by_group]] = np.arange(len(ranked)) - np.repeat(starts, counts)
+    return place

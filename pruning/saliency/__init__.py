@@ -1,0 +1,19 @@
+"""Saliencies: scores per unit, one file a score."""
+
+from pruning.saliency.base import Saliency
+from pruning.saliency.batch_norm_scale import BatchNormScale
+from pruning.saliency.magnitude import Magnitude
+from pruning.saliency.random import Random
+from pruning.saliency.registry import SALIENCIES, AnySaliency, saliency
+from pruning.saliency.taylor import Taylor
+
+__all__ = [
+    "SALIENCIES",
+    "AnySaliency",
+    "BatchNormScale",
+    "Magnitude",
+    "Random",
+    "Saliency",
+    "Taylor",
+    "saliency",
+]

@@ -1,0 +1,105 @@
+"""Proof of a trace: remove units for real and compare with the dense network that ignores them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pruning.structure.copies import copy_model, exchange, first_line, named_tensors, tensors_in
+from pruning.structure.layout import Bools, Layout
+from pruning.structure.shrink import shrink
+from pruning.structure.units import Units
+
+
+def refute(dense: nn.Module, args: tuple[Any, ...], units: Units) -> dict[str, str]:
+    """Group name -> what goes wrong when its units are removed; empty if the trace is right.
+
+    Args:
+        dense: a copy on the CPU with random weights; not changed.
+        args: arguments of its forward.
+    """
+    guilty: dict[str, str] = {}
+    names = [group.name for group in units.groups]
+    left = list(range(len(names)))
+    while left and (found := _blame(dense, args, units, left)):
+        guilty |= {names[group]: why for group, why in found.items()}
+        left = [group for group in left if group not in found]
+    return guilty
+
+
+def ignore(model: nn.Module, units: Units, removed: Bools) -> None:
+    """Zero the weights that read the removed units (bool [U]): what shrinking must equal."""
+    new: dict[str, Tensor] = {}
+    old = named_tensors(model)
+    for group, gone in zip(units.groups, units.layout.split(removed).values(), strict=True):
+        for s in group.slices:
+            if s.role == "consume":
+                tensor = new.setdefault(s.tensor, old[s.tensor].detach().clone())
+                tensor.index_fill_(s.dim, s.index[torch.from_numpy(gone)[s.unit]], 0)
+    parameters = {k: nn.Parameter(t, requires_grad=False) for k, t in new.items()}
+    exchange(model, parameters)
+
+
+def _blame(
+    dense: nn.Module, args: tuple[Any, ...], units: Units, chosen: Sequence[int]
+) -> dict[int, str]:
+    """The groups among the chosen that fail, found by halving; all, if they only fail together."""
+    fault = _fault(dense, args, units, chosen)
+    if fault is None:
+        return {}
+    half = len(chosen) // 2
+    parts = (chosen[:half], chosen[half:]) if half else ()
+    found = {k: why for part in parts for k, why in _blame(dense, args, units, part).items()}
+    return found or dict.fromkeys(chosen, fault)
+
+
+def _fault(
+    dense: nn.Module, args: tuple[Any, ...], units: Units, chosen: Sequence[int]
+) -> str | None:
+    alive = np.ones(units.layout.total, dtype=np.bool_)
+    for keep in _patterns(units.layout, chosen):
+        reference = copy_model(dense, lambda t: t)
+        ignore(reference, units, ~keep)
+        small = copy_model(dense, lambda t: t)
+        try:
+            with torch.no_grad():
+                expected = list(tensors_in(reference(*args)))
+                shrink(small, None, units, alive, keep)
+                fault = _difference(expected, list(tensors_in(small(*args))))
+        except Exception as error:
+            fault = first_line(error)
+        if fault is not None:
+            return f"without some of its units the network fails ({fault})"
+    return None
+
+
+def _patterns(layout: Layout, chosen: Sequence[int]) -> list[Bools]:
+    """Two ways to remove units of the chosen groups: a random third, and the first half.
+
+    The halves of a group that are tied by a split or a chunk lose unequal numbers.
+    """
+    rng = np.random.default_rng(0)
+    third, half = (np.ones(layout.total, dtype=np.bool_) for _ in range(2))
+    for group in range(len(layout.sizes)):
+        size, start = layout.sizes[group], int(layout.offsets[group])
+        order = rng.permutation(size)
+        if group in chosen:
+            third[start + order[: min(max(1, size // 3), size - 1)]] = False
+            half[start : start + size // 2] = False
+    return [third, half]
+
+
+def _difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> str | None:
+    if [t.shape for t in expected] != [t.shape for t in actual]:
+        return "the shape of the output changes"
+    for e, a in zip(expected, actual, strict=True):
+        if not e.is_floating_point():
+            continue
+        tolerance = 1e-7 if e.dtype == torch.float64 else 1e-3
+        if not bool((e - a).abs().max() <= tolerance * e.abs().max()):
+            return "the output is not that of the network ignoring them"
+    return None

@@ -1,0 +1,165 @@
+"""The training loop: epochs of one path. It asks no policy and knows none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pruning.history import Record
+from pruning.policies import Prune
+from pruning.pruner import Pruner
+from pruning.saliency import Saliency
+from pruning.training import models
+from pruning.training.batches import Batch, Batches
+from pruning.training.data import Data, load
+from pruning.training.meter import Meter
+from pruning.training.randomness import global_stream
+from pruning.training.task import Task
+
+_EVALUATION_BATCH = 1024
+
+
+class Training:
+    """One network on its way through its epochs.
+
+    Everything random is drawn from the seed and the epoch's number, so that a training is the same
+    wherever and in however many pieces it runs (given a deterministic device and one number of
+    threads). ``begin`` records the untrained network, ``epoch`` trains one epoch, ``apply``
+    removes units between two epochs.
+
+    Raises InputError if the task's data or model cannot be had, UntraceableError if nothing in the
+    model can be pruned safely.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int = 0,
+        probes: Sequence[Saliency] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.task, self.seed = task, seed
+        self.device = torch.device(device)
+        self.meter = Meter(self.device)
+        self.data = open_data(task, self.device)
+        with self.meter.section("startup"):
+            model = open_model(task, self.data, seed).to(self.device)
+            if task.channels_last:
+                model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.optimizer = task.optimizer.build(model)
+            self.pruner = Pruner(
+                model,
+                self.optimizer,
+                example_input=torch.zeros(2, *self.data.shape, device=self.device),
+                epochs=task.epochs,
+                seed=seed,
+                probes=probes,
+                protect=task.protect,
+                meter=self.meter,
+            )
+
+    @property
+    def model(self) -> nn.Module:
+        """The network as it is now."""
+        return self.pruner.network.model
+
+    @property
+    def epoch_number(self) -> int:
+        """How many epochs were trained so far."""
+        return len(self.pruner.records) - 1
+
+    def begin(self) -> Record:
+        """Record the untrained network: its saliencies and its accuracy."""
+        self.model.train()
+        batches = self.data.train.shuffled(self.task.batch_size, self.seed, 0)
+        some = (batch for _, batch in zip(range(self.task.untrained_batches), batches, strict=False))
+        with self._numerics(), global_stream(self.device, self.seed, 0, "untrained"):
+            self.pruner.start(some, lambda _, batch: self._loss(batch)[0])
+        return self.pruner.records[-1]
+
+    def epoch(self) -> Record:
+        """Train one epoch and record it."""
+        number = self.epoch_number
+        with self._numerics(), global_stream(self.device, self.seed, number, "dropout"):
+            with self.meter.section("train"):
+                metrics = self._train(number)
+            with self.meter.section("evaluate"):
+                metrics |= self._evaluate(self.data.validation, "val")
+                test = self._evaluate(self.data.test, "test")
+        samples = self.data.train.steps(self.task.batch_size) * self.task.batch_size
+        return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
+
+    def apply(self, action: Prune) -> None:
+        """Remove the action's units, between two epochs."""
+        with self.meter.section("prune"):
+            self.pruner.apply(action)
+
+    def _train(self, number: int) -> dict[str, float]:
+        self.model.train()
+        steps = self.data.train.steps(self.task.batch_size)
+        total = torch.zeros(3, dtype=torch.float64, device=self.device)
+        batches = self.data.train.shuffled(self.task.batch_size, self.seed, number)
+        for step, batch in enumerate(batches):
+            factor = self.task.schedule.factor(number + (step + 1) / steps, self.task.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.task.optimizer.lr * factor
+            loss, correct, count = self._loss(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.pruner.after_backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            total += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
+        loss_sum, correct_sum, count_sum = total.tolist()
+        return {"train_loss": loss_sum / count_sum, "train_accuracy": correct_sum / count_sum}
+
+    def _evaluate(self, split: Batches, name: str) -> dict[str, float]:
+        self.model.eval()
+        total = torch.zeros(2, dtype=torch.float64, device=self.device)
+        with torch.no_grad():
+            for batch in split.in_order(_EVALUATION_BATCH):
+                loss, correct, count = self._loss(batch, smoothing=0.0)
+                total += torch.stack([loss * count, correct])
+        loss_sum, correct_sum = total.tolist()
+        return {f"{name}_loss": loss_sum / len(split), f"{name}_accuracy": correct_sum / len(split)}
+
+    def _loss(self, batch: Batch, smoothing: float | None = None) -> tuple[Tensor, Tensor, int]:
+        """Mean loss, number of right answers, number of samples."""
+        x, y = (part.to(self.device, non_blocking=True) for part in batch)
+        if self.task.channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            output = self.model(x)
+        smooth = self.task.label_smoothing if smoothing is None else smoothing
+        loss = cross_entropy(output.float(), y, label_smoothing=smooth)
+        return loss, (output.argmax(1) == y).sum().double(), len(y)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.task.precision == "bf16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    @contextmanager
+    def _numerics(self) -> Iterator[None]:
+        """Deterministic algorithms while this training runs, if the task wants them."""
+        before = torch.are_deterministic_algorithms_enabled()
+        warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+        torch.use_deterministic_algorithms(self.task.deterministic, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before, warn_only=warned_only)
+
+
+def open_data(task: Task, device: torch.device) -> Data:
+    """The task's data on a device. Raises InputError."""
+    return load(task.data.model_dump_json(), task.augment.model_dump_json(), str(device))
+
+
+def open_model(task: Task, data: Data, seed: int) -> nn.Module:
+    """The task's network with the weights that belong to the seed. Raises InputError."""
+    return models.build(task.model.name, task.model.options, data.shape, data.classes, seed)

@@ -1,0 +1,68 @@
+"""Seconds by what they were spent on."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class Meter:
+    """Charges every second to the innermost section that is open.
+
+    On a GPU the outermost section waits for the device, inner ones are timed by events on the
+    device, so that measuring a probe at every step does not stop the queue.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._open: list[tuple[str, float]] = []
+        self._events: list[tuple[str, str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        """Charge the time inside to ``name``, and not to the section around it."""
+        if self.device.type == "cuda" and self._open:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            yield
+            end.record()
+            self._events.append((self._open[-1][0], name, begin, end))
+            return
+        self._wait()
+        now = time.perf_counter()
+        if self._open:
+            outer, since = self._open[-1]
+            self.seconds[outer] += now - since
+        self._open.append((name, now))
+        try:
+            yield
+        finally:
+            self._wait()
+            now = time.perf_counter()
+            _, since = self._open.pop()
+            self.seconds[name] += now - since
+            if self._open:
+                self._open[-1] = (self._open[-1][0], now)
+            self._settle()
+
+    def take(self) -> dict[str, float]:
+        """The seconds since the last call, by section; the clock starts again at zero."""
+        taken = dict(self.seconds)
+        self.seconds.clear()
+        return taken
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _settle(self) -> None:
+        for outer, name, begin, end in self._events:
+            spent = begin.elapsed_time(end) / 1000
+            self.seconds[name] += spent
+            self.seconds[outer] -= spent
+        self._events.clear()

@@ -1,0 +1,200 @@
+"""Networks to train: small ones for a CPU, the CIFAR forms, torchvision's, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+from pruning.errors import InputError, unknown
+from pruning.names import import_dotted, is_dotted
+from pruning.training.randomness import global_stream
+
+Shape = Sequence[int]
+
+
+def small_cnn(
+    shape: Shape,
+    classes: int,
+    widths: Sequence[int] = (16, 32, 32, 64, 64),
+    pool_after: Sequence[int] = (1, 3),
+    batch_norm: bool = True,
+    pooling: str = "average",
+    hidden: Sequence[int] = (),
+    dropout: float = 0.0,
+) -> nn.Module:
+    """3x3 convolutions with ReLU, 2x2 max-pooling after some, and dense layers.
+
+    shape: (channels, height, width) of a sample. pool_after: indices of convolutions. pooling:
+    ``average`` takes the mean over positions before the dense layers, ``flatten`` keeps them.
+    """
+    layers: list[nn.Module] = []
+    channels, height, width = shape
+    for index, out in enumerate(widths):
+        layers.append(nn.Conv2d(channels, out, 3, padding=1, bias=not batch_norm))
+        layers += [nn.BatchNorm2d(out)] if batch_norm else []
+        layers.append(nn.ReLU())
+        if index in pool_after:
+            layers.append(nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+        channels = out
+    if pooling == "average":
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        features = channels
+    else:
+        layers.append(nn.Flatten())
+        features = channels * height * width
+    return nn.Sequential(*layers, *_dense(features, hidden, classes, dropout))
+
+
+def small_mlp(
+    shape: Shape, classes: int, hidden: Sequence[int] = (256, 128), dropout: float = 0.0
+) -> nn.Module:
+    """Dense layers with ReLU on the flattened sample."""
+    features = 1
+    for size in shape:
+        features *= size
+    return nn.Sequential(nn.Flatten(), *_dense(features, hidden, classes, dropout))
+
+
+def _dense(features: int, hidden: Sequence[int], classes: int, dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for out in hidden:
+        layers += [nn.Linear(features, out), nn.ReLU()]
+        layers += [nn.Dropout(dropout)] if dropout else []
+        features = out
+    return [*layers, nn.Linear(features, classes)]
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels != out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def small_resnet(
+    shape: Shape, classes: int, widths: Sequence[int] = (16, 32, 64), blocks: int = 1
+) -> nn.Module:
+    """A residual network of the CIFAR form (He et al. 2016): a stage a width, halving the size."""
+    channels = widths[0]
+    stem = [nn.Conv2d(shape[0], channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+    stages: list[nn.Module] = []
+    for stage, out in enumerate(widths):
+        for block in range(blocks):
+            stages.append(_Block(channels, out, 2 if stage and not block else 1))
+            channels = out
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
+    return nn.Sequential(*stem, *stages, *head)
+
+
+def resnet18_cifar(shape: Shape, classes: int) -> nn.Module:
+    """torchvision's ResNet-18 for small pictures: a 3x3 stem, no pooling before the blocks."""
+    model: nn.Module = torchvision.models.resnet18(weights=None, num_classes=classes)
+    model.conv1 = nn.Conv2d(shape[0], 64, 3, 1, 1, bias=False)
+    model.maxpool = nn.Identity()
+    return model
+
+
+def vgg16_bn_cifar(shape: Shape, classes: int) -> nn.Module:
+    """VGG-16's convolutions with batch norm, and one dense layer."""
+    widths = (64, 64, 128, 128, *(256,) * 3, *(512,) * 6)
+    return small_cnn(shape, classes, widths=widths, pool_after=(1, 3, 6, 9, 12))
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "small_cnn": small_cnn,
+    "small_mlp": small_mlp,
+    "small_resnet": small_resnet,
+    "resnet18_cifar": resnet18_cifar,
+    "vgg16_bn_cifar": vgg16_bn_cifar,
+}
+
+
+def build(
+    name: str, options: dict[str, Any], shape: Shape, classes: int, seed: int = 0
+) -> nn.Module:
+    """The network, its weights drawn from ``seed`` alone.
+
+    name: one of ours, ``torchvision:NAME`` (called with num_classes), or ``package.module:callable``
+    (called with shape, classes and the options). Our own networks' convolutions are initialised
+    with Kaiming's normal by fan-out. Raises InputError for an unknown name, an import that fails,
+    options that do not fit, or an output that is not [batch, classes].
+    """
+    with global_stream(torch.device("cpu"), seed, "init"):
+        model = _construct(name, options, shape, classes)
+        if name in MODELS:
+            model.apply(_kaiming)
+    _check_output(model, name, shape, classes)
+    return model
+
+
+def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -> nn.Module:
+    source, _, rest = name.partition(":")
+    try:
+        if name in MODELS:
+            return MODELS[name](shape, classes, **options)
+        if source == "torchvision":
+            if rest not in torchvision.models.list_models():
+                raise ValueError(unknown("torchvision model", rest, _like(rest)))
+            model = torchvision.models.get_model(
+                rest, weights=None, num_classes=classes, **options
+            )
+        elif is_dotted(name):
+            model = import_dotted(name)(shape=tuple(shape), classes=classes, **options)
+        else:
+            allowed = {*MODELS, "torchvision:NAME", "package.module:callable"}
+            raise ValueError(unknown("model", name, allowed))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"task.model: {error}") from None
+    if not isinstance(model, nn.Module):
+        raise InputError(f"task.model: {name!r} returned {type(model).__name__}, not an nn.Module")
+    return model
+
+
+def _like(name: str) -> list[str]:
+    return [known for known in torchvision.models.list_models() if known[:3] == name[:3]]
+
+
+def _kaiming(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def _check_output(model: nn.Module, name: str, shape: Shape, classes: int) -> None:
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = model(torch.zeros(2, *shape))
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"task.model: {name!r} does not take samples of shape {tuple(shape)}: {reason}"
+        ) from None
+    finally:
+        model.train(was_training)
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != (2, classes):
+        raise InputError(
+            f"task.model: {name!r} gives an output of {found} for 2 samples; "
+            f"the data has {classes} classes, so (2, {classes}) is needed"
+        )

@@ -1,0 +1,100 @@
+"""A training at the end of an epoch, as bytes: one safetensors file, nothing pickled.
+
+It holds the weights, the buffers and the optimizer's state by parameter name, and the actions
+that made the network's shape; the random streams need no state.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from pruning.history import Record
+from pruning.policies import Prune
+from pruning.saliency import Saliency
+from pruning.training.loop import Training
+from pruning.training.task import Task
+
+
+def take(training: Training) -> bytes:
+    """The state of a training between two epochs."""
+    tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
+    scalars: dict[str, Any] = {}
+    for name, parameter in training.model.named_parameters():
+        for key, value in training.optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{key}.{name}"] = value
+            elif value is not None:
+                scalars[f"{key}.{name}"] = value
+    header = {
+        "task": training.task.address(),
+        "seed": training.seed,
+        "epoch": training.epoch_number,
+        "actions": [(epoch, list(action.units)) for epoch, action in training.pruner.actions],
+        "optimizer": scalars,
+    }
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return save(_unshared(whole), metadata={"snapshot": json.dumps(header)})
+
+
+def resume(
+    data: bytes,
+    task: Task,
+    seed: int,
+    records: list[Record],
+    probes: tuple[Saliency, ...] = (),
+    device: torch.device | str = "cpu",
+) -> Training:
+    """The training a snapshot was taken of, ready for its next epoch.
+
+    records: of the epochs up to the snapshot, the untrained network's first.
+    Raises ValueError if the snapshot is of another task or seed, or the records do not reach it.
+    """
+    header = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])[
+        "__metadata__"
+    ]["snapshot"])
+    if (header["task"], header["seed"]) != (task.address(), seed):
+        raise ValueError("the snapshot is of another task or seed")
+    if len(records) <= header["epoch"]:
+        raise ValueError(f"the snapshot is of epoch {header['epoch']}, {len(records)} records given")
+    training = Training(task, seed, probes, device)
+    for epoch, units in header["actions"]:
+        training.pruner.network.remove(units)
+        training.pruner.actions.append((epoch, Prune.of(units)))
+    training.pruner.records.extend(records[: header["epoch"] + 1])
+    _restore(training, load(data), header["optimizer"])
+    return training
+
+
+def _restore(training: Training, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
+    parameters = dict(training.model.named_parameters())
+    weights = {}
+    state: dict[str, dict[str, Any]] = {}
+    for full, value in tensors.items():
+        kind, _, rest = full.partition(".")
+        if kind == "model":
+            weights[rest] = value
+        else:
+            key, _, name = rest.partition(".")
+            on_device = value.to(parameters[name].device) if value.ndim else value
+            state.setdefault(name, {})[key] = on_device
+    for rest, scalar in scalars.items():
+        key, _, name = rest.partition(".")
+        state.setdefault(name, {})[key] = scalar
+    training.model.load_state_dict(weights)
+    for name, entries in state.items():
+        training.optimizer.state[parameters[name]] = entries
+
+
+def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tied parameters appear under each of their names; every copy gets memory of its own."""
+    seen: set[int] = set()
+    apart = {}
+    for name, value in tensors.items():
+        apart[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return apart

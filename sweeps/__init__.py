@@ -1,0 +1,1 @@
+"""Many networks: the sweep file, its trials on Ray Tune, the results, MLflow."""

@@ -1,0 +1,48 @@
+"""What is checked before anything starts: everything that would make every trial fail."""
+
+from __future__ import annotations
+
+import torch
+
+from pruning.errors import InputError
+from pruning.saliency import Saliency
+from pruning.structure.network import Network
+from pruning.structure.units import UntraceableError
+from pruning.training.data import load
+from pruning.training.loop import open_data, open_model
+from sweeps.config import Sweep, TrialSpec
+
+
+def check(sweep: Sweep) -> list[TrialSpec]:
+    """The sweep's trials, if its data loads, its model fits and its policies can be asked.
+
+    Raises InputError, one line.
+    """
+    trials = sweep.trials()
+    task = sweep.task
+    data = open_data(task, torch.device("cpu"))
+    model = open_model(task, data, seed=sweep.seeds[0])
+    load.cache_clear()
+    if task.batch_size > len(data.train):
+        raise InputError(
+            f"task.batch_size: {task.batch_size} is not allowed: the training part has "
+            f"{len(data.train)} samples"
+        )
+    probes = {probe.key: probe for trial in trials for probe in trial.policy.probes()}
+    if not probes:
+        return trials
+    try:
+        network = Network(model, torch.zeros(2, *data.shape), protect=task.protect)
+    except UntraceableError as error:
+        raise InputError(f"task.model: {error}") from None
+    for probe in probes.values():
+        _check_probe(probe, network)
+    return trials
+
+
+def _check_probe(probe: Saliency, network: Network) -> None:
+    try:
+        with torch.no_grad():
+            probe.score(network, seed=0)
+    except ValueError as error:
+        raise InputError(f"policies: {error}") from None

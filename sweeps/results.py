@@ -1,0 +1,120 @@
+"""Results: a row a trial, under names that MLflow's metrics and parameters bear too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sweeps.pareto import pareto
+
+COLUMNS = (
+    "trial policy settings seed status prune_epochs sparsity unit_sparsity params macs train_flops "
+    "val_accuracy test_accuracy train_seconds probe_seconds decide_seconds gpu_hours "
+    "gpu_hours_spent pareto reason"
+).split()
+
+METRICS = (
+    "sparsity unit_sparsity params macs train_flops val_accuracy test_accuracy train_seconds "
+    "probe_seconds decide_seconds gpu_hours gpu_hours_spent"
+).split()
+"""The columns that are figures."""
+
+OBJECTIVES = tuple(name for name in METRICS if name != "test_accuracy")
+"""What a sweep may be judged on: never the test split."""
+
+Row = dict[str, Any]
+
+
+def row(trial: str, setting: Mapping[str, Any], seed: int, result: Mapping[str, Any]) -> Row:
+    """The row of one trial from what its store holds; figures are None where it failed.
+
+    Beside the columns it has ``setting``, the policy as a sweep file writes it.
+    """
+    summary = result.get("summary") or {}
+    return {
+        **dict.fromkeys(COLUMNS),
+        "trial": trial,
+        "policy": setting["policy"],
+        "settings": describe(setting),
+        "seed": seed,
+        "status": result["status"],
+        **{name: summary.get(name) for name in ("prune_epochs", *METRICS)},
+        "pareto": False,
+        "reason": result.get("reason", ""),
+        "setting": dict(setting),
+    }
+
+
+def describe(setting: Mapping[str, Any]) -> str:
+    """A policy's settings in one line: ``ratio=0.5 saliency=taylor``."""
+
+    def shown(value: Any) -> str:
+        if isinstance(value, Mapping) and "name" in value:
+            rest = ",".join(f"{key}={part}" for key, part in value.items() if key != "name")
+            return f"{value['name']}({rest})" if rest else str(value["name"])
+        return str(value)
+
+    return " ".join(f"{key}={shown(part)}" for key, part in setting.items() if key != "policy")
+
+
+def by_setting(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Rows of the same policy and settings together, the seeds of each."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for found in rows:
+        groups.setdefault((found["policy"], found["settings"]), []).append(found)
+    return groups
+
+
+def mean(rows: Iterable[Row], column: str) -> float:
+    """The mean of a column over the trials that finished; NaN if none did."""
+    values = [found[column] for found in rows if found[column] is not None]
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def deviation(rows: Iterable[Row], column: str) -> float:
+    """The sample standard deviation of a column over seeds; NaN for fewer than two."""
+    values = [found[column] for found in rows if found[column] is not None]
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def mark_pareto(rows: list[Row], objectives: Mapping[str, str]) -> list[Row]:
+    """Mark the settings whose means over seeds no other setting beats in every objective.
+
+    Seeds are averaged first: else the set would be made of lucky seeds.
+    """
+    groups = list(by_setting(rows).values())
+    if groups:
+        points = np.array([[mean(group, name) for name in objectives] for group in groups])
+        for group, best in zip(groups, pareto(points, objectives), strict=True):
+            for found in group:
+                found["pareto"] = bool(best)
+    return rows
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """All columns, comma-separated; lists are JSON."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for found in rows:
+        writer.writerow({**found, "prune_epochs": json.dumps(found["prune_epochs"])})
+    return out.getvalue()
+
+
+def to_json(rows: Iterable[Row]) -> str:
+    """All columns, a list of objects; what is not a number becomes null."""
+    safe = [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in found.items()
+            if key in COLUMNS
+        }
+        for found in rows
+    ]
+    return json.dumps(safe, indent=1, allow_nan=False)
