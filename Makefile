@@ -46,9 +46,11 @@ bench-gpu:
 # The small pure packages that pruning/ needs beside torch, for a GPU machine that reaches no index.
 WHEEL_PYTHON ?= 3.12
 wheels:
+	rm -rf .wheels
 	$(PYTHON) -m pip download -q --no-deps --only-binary=:all: --python-version $(WHEEL_PYTHON) \
 		--implementation cp --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 \
-		-d .wheels -c constraints.txt torch-pruning pydantic pydantic-core annotated-types typing-inspection
+		-d .wheels -c constraints.txt \
+		torch-pruning pydantic pydantic-core annotated-types typing-inspection safetensors
 
 clean:
 	rm -rf $(VENV) .venv-oldest .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -18,7 +18,7 @@ from rich.console import Console
 from pruning.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 Config = Annotated[Path, typer.Argument(help="The sweep file (YAML).")]
 Name = Annotated[str, typer.Argument(help="The sweep's name.")]

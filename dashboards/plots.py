@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,46 +41,28 @@ def _finished(group: Sequence[Row]) -> list[Row]:
 
 
 def _by_epoch(axes: Axes, groups: Sequence[Sequence[Row]]) -> None:
-    curves: dict[str, list[Sequence[Row]]] = {}
-    for group in groups:
-        if group[0]["policy"] == "at_epoch":
-            curves.setdefault(_but(group[0]["setting"], "epoch"), []).append(group)
-    colours = {_cut(group[0]["setting"]): "" for group in groups if group[0]["policy"] != "dense"}
-    colours = {cut: _COLOURS[i % len(_COLOURS)] for i, cut in enumerate(colours)}
-    for label, points in curves.items():
-        colour = colours[_cut(points[0][0]["setting"])]
-        points.sort(key=lambda group: group[0]["prune_epochs"])
+    pruned = [group for group in groups if any(row["prune_epochs"] for row in _finished(group))]
+    cuts = list(dict.fromkeys(_cut(group) for group in pruned))
+    for policy, cut in dict.fromkeys((group[0]["policy"], _cut(group)) for group in pruned):
+        same = [group for group in pruned if (group[0]["policy"], _cut(group)) == (policy, cut)]
+        same.sort(key=mean_epoch)
+        grid = policy == "at_epoch"
         axes.errorbar(
-            [mean_epoch(group) for group in points],
-            [mean(group, "test_accuracy") for group in points],
-            [deviation(group, "test_accuracy") for group in points],
-            marker="o",
+            [mean_epoch(group) for group in same],
+            [mean(group, "test_accuracy") for group in same],
+            [deviation(group, "test_accuracy") for group in same] if grid else None,
+            marker="o" if grid else "*",
+            markersize=6 if grid else 15,
+            markeredgecolor=None if grid else "black",
+            linestyle="-" if grid else "",
             capsize=3,
-            color=colour,
-            label=f"at_epoch {label}",
+            zorder=2 if grid else 3,
+            color=_COLOURS[cuts.index(cut) % len(_COLOURS)],
+            label=f"{policy} {cut}",
         )
     for group in groups:
-        policy, setting = group[0]["policy"], group[0]["setting"]
-        if policy == "dense":
+        if group[0]["policy"] == "dense":
             axes.axhline(mean(group, "test_accuracy"), color="black", ls="--", label="dense")
-        elif policy != "at_epoch" and any(row["prune_epochs"] for row in _finished(group)):
-            x, y = mean_epoch(group), mean(group, "test_accuracy")
-            label = f"{policy} {_cut(setting)}"
-            known = {text for text in axes.get_legend_handles_labels()[1]}
-            axes.plot(
-                x,
-                y,
-                marker="*",
-                ms=15,
-                ls="",
-                mec="black",
-                color=colours[_cut(setting)],
-                label=label if label not in known else None,
-            )
-            if "threshold" in setting:
-                axes.annotate(
-                    f"{setting['threshold']:g}", (x, y), xytext=(5, -12), textcoords="offset points"
-                )
     axes.set(xlabel="epochs trained before pruning", ylabel="test accuracy (fraction)")
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[1]:
@@ -121,13 +102,10 @@ def _by_cost(axes: Axes, groups: Sequence[Sequence[Row]]) -> None:
 def mean_epoch(group: Sequence[Row]) -> float:
     """The mean, over seeds, of the epoch of the first prune."""
     epochs = [row["prune_epochs"][0] for row in _finished(group) if row["prune_epochs"]]
-    return sum(epochs) / len(epochs)
+    return float(sum(epochs) / len(epochs))
 
 
-def _but(setting: Mapping[str, Any], *left_out: str) -> str:
-    return describe({key: value for key, value in setting.items() if key not in left_out})
-
-
-def _cut(setting: Mapping[str, Any]) -> str:
+def _cut(group: Sequence[Row]) -> str:
     """What is cut, whoever decides when: the ratio and the saliency."""
+    setting = group[0]["setting"]
     return describe({key: setting[key] for key in ("ratio", "saliency") if key in setting})

@@ -6,33 +6,22 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from pruning import Policy, Saliency
-from sweeps.results import Row, by_setting, deviation, mean
+from sweeps.results import Row, by_setting, describe, deviation, mean
 
 
 def trials_table(rows: Sequence[Row]) -> Table:
     """A row a trial; a star marks the Pareto set."""
-    table = Table(title="trials", title_justify="left")
-    for name in ("trial", "settings", "status"):
-        table.add_column(name, overflow="fold")
-    for name in (
-        "prune epochs",
-        "sparsity",
-        "MACs",
-        "val acc",
-        "test acc",
-        "train s",
-        "GPU-hours",
-        "Pareto",
-    ):
-        table.add_column(name, justify="right")
+    heads = "prune epochs|sparsity|MACs|val acc|test acc|train s|device-hours|Pareto"
+    table = _table("trials", "trial|settings|status", heads)
     for row in rows:
         table.add_row(
             row["trial"],
-            row["settings"],
-            row["status"] if not row["reason"] else f"{row['status']}: {row['reason']}",
+            escape(row["settings"]),
+            escape(row["status"] + (f": {row['reason']}" if row["reason"] else "")),
             _epochs([row]),
             _number(row["sparsity"], "{:.3f}"),
             _number(row["macs"], "{:,.0f}"),
@@ -46,34 +35,26 @@ def trials_table(rows: Sequence[Row]) -> Table:
 
 
 def settings_table(rows: Sequence[Row]) -> Table:
-    """A row a policy and settings, the mean over seeds with the standard deviation.
+    """A row a policy and settings: means over seeds, accuracies with their standard deviation.
 
-    MACs and device-hours stand beside their share of the dense training's, where there is one.
+    Only settings that vary stand in the rows, the others under the table. MACs and device-hours
+    stand beside their share of the dense training's, where there is one.
     """
     groups = by_setting(rows)
     dense = groups.get(("dense", ""), [])
     seeds = len({row["seed"] for row in rows})
-    table = Table(title=f"mean of {seeds} seed{'s' * (seeds > 1)}", title_justify="left")
-    table.add_column("policy")
-    table.add_column("settings", overflow="fold")
-    for name in (
-        "pruned at",
-        "sparsity",
-        "MACs",
-        "of dense",
-        "val acc",
-        "test acc",
-        "hours",
-        "of dense",
-        "Pareto",
-    ):
-        table.add_column(name, justify="right")
-    for (policy, settings), group in groups.items():
+    heads = (
+        "pruned at|sparsity|MACs|of dense|val accuracy|test accuracy|device-hours|of dense|Pareto"
+    )
+    table = _table(f"mean of {seeds} seed{'s' * (seeds > 1)}", "policy|settings", heads)
+    constant = _constant_settings([group[0] for group in groups.values()])
+    for (policy, _), group in groups.items():
+        own = {k: v for k, v in group[0]["setting"].items() if k not in constant.get(policy, {})}
         failed = sum(row["status"] != "finished" for row in group)
         hours, macs = mean(group, "gpu_hours"), mean(group, "macs")
         table.add_row(
             policy,
-            settings + (f" ({failed} of {len(group)} failed)" if failed else ""),
+            escape(describe(own)) + (f" ({failed} of {len(group)} failed)" if failed else ""),
             _epochs(group),
             _number(mean(group, "sparsity"), "{:.3f}"),
             _number(macs, "{:,.0f}"),
@@ -84,21 +65,10 @@ def settings_table(rows: Sequence[Row]) -> Table:
             _number(hours / mean(dense, "gpu_hours"), "{:.2f}"),
             "*" if group[0]["pareto"] else "",
         )
+    shared = [f"{name}: {describe(found)}" for name, found in constant.items() if found]
+    table.caption = escape("\n".join(shared))
+    table.caption_justify = "left"
     return table
-
-
-def _epochs(group: Sequence[Row]) -> str:
-    found = {epoch for row in group for epoch in row["prune_epochs"] or ()}
-    return f"{min(found)}-{max(found)}" if len(found) > 1 else "".join(map(str, found))
-
-
-def _spread(group: Sequence[Row], column: str) -> str:
-    middle, around = mean(group, column), deviation(group, column)
-    return _number(middle, "{:.4f}") + ("" if math.isnan(around) else f" ±{around:.4f}")
-
-
-def _number(value: Any, form: str) -> str:
-    return "-" if value is None or math.isnan(value) else form.format(value)
 
 
 def policies_table(kinds: Iterable[type[Policy]]) -> Table:
@@ -114,6 +84,42 @@ def policies_table(kinds: Iterable[type[Policy]]) -> Table:
         ]
         table.add_row(kind.name, summary, "\n".join(settings), kind.paper)
     return table
+
+
+def _table(title: str, texts: str, figures: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in texts.split("|"):
+        table.add_column(name, overflow="fold")
+    for name in figures.split("|"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _constant_settings(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """By policy with several settings, those that are the same in all; never the ratio."""
+    constant: dict[str, dict[str, Any]] = {}
+    for policy in dict.fromkeys(row["policy"] for row in rows):
+        own = [row["setting"] for row in rows if row["policy"] == policy]
+        constant[policy] = {
+            key: value
+            for key, value in own[0].items()
+            if len(own) > 1 and key != "ratio" and all(s.get(key) == value for s in own)
+        }
+    return constant
+
+
+def _epochs(group: Sequence[Row]) -> str:
+    found = {epoch for row in group for epoch in row["prune_epochs"] or ()}
+    return f"{min(found)}-{max(found)}" if len(found) > 1 else "".join(map(str, found))
+
+
+def _spread(group: Sequence[Row], column: str) -> str:
+    middle, around = mean(group, column), deviation(group, column)
+    return _number(middle, "{:.4f}") + ("" if math.isnan(around) else f" ±{around:.4f}")
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if value is None or math.isnan(value) else form.format(value)
 
 
 def _default(value: Any) -> str:

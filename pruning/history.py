@@ -51,8 +51,8 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """One safetensors file: arrays as tensors, the rest as JSON in its header."""
-        tensors = {f"probe.{name}": values for name, values in self.probes.items()}
-        tensors["alive"] = self.alive
+        tensors: dict[str, npt.NDArray[Any]] = {"alive": self.alive}
+        tensors |= {f"probe.{name}": values for name, values in self.probes.items()}
         rest = {
             "epoch": self.epoch,
             "metrics": dict(self.metrics),

@@ -54,6 +54,13 @@ class TrialSpec:
         return specify(self.policy)
 
     @property
+    def shown(self) -> dict[str, Any]:
+        """The policy as results show it: its ratio even where that is the default."""
+        ratio = getattr(self.policy, "ratio", None)
+        shown = {"policy": self.setting["policy"], "ratio": ratio, **self.setting}
+        return {key: value for key, value in shown.items() if value is not None}
+
+    @property
     def id(self) -> str:
         """A name to read and to copy: policy, address, seed."""
         name = re.sub(r"[^A-Za-z0-9_]+", "_", self.setting["policy"])
@@ -122,9 +129,9 @@ class Sweep(Settings):
 
     def _policy(self, field: str, option: Any) -> Policy:
         try:
-            policy = parse_policy(option)
-        except InputError as error:
-            raise InputError(f"{field}.{error}") from None
+            policy = parse_policy(option, field)
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(f"{field}: {error}") from None
         try:

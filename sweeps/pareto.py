@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def pareto(
-    points: npt.NDArray[np.float64], directions: Mapping[str, str]
-) -> npt.NDArray[np.bool_]:
+def pareto(points: npt.NDArray[np.float64], directions: Mapping[str, str]) -> npt.NDArray[np.bool_]:
     """Which points are not dominated.
 
     points: [n, objectives], in the order of ``directions`` (objective to ``max`` or ``min``).
@@ -21,5 +19,5 @@ def pareto(
     gains = np.where(np.isnan(points), -np.inf, points * signs)
     at_least = (gains[None, :, :] >= gains[:, None, :]).all(-1)
     better = (gains[None, :, :] > gains[:, None, :]).any(-1)
-    valid: npt.NDArray[np.bool_] = ~np.isnan(points).any(-1)
-    return valid & ~(at_least & better).any(-1)
+    valid = np.asarray(~np.isnan(points).any(-1))
+    return np.asarray(valid & ~(at_least & better).any(-1), dtype=np.bool_)

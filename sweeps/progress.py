@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as TimeLeftColumn
 
@@ -53,7 +54,7 @@ class Display:
             self.finished += 1
         else:
             self.failed += 1
-            self._bar.console.print(f"[red]{trial} failed:[/] {result['reason']}", markup=True)
+            self._bar.console.print(f"[red]{trial} failed:[/] {escape(result['reason'])}")
         self._show()
 
     def _show(self) -> None:

@@ -35,7 +35,7 @@ def run(
                 {
                     "id": spec.id,
                     "address": spec.address,
-                    "setting": spec.setting,
+                    "setting": spec.shown,
                     "seed": spec.seed,
                 }
                 for spec in trials
@@ -47,7 +47,7 @@ def run(
     outcome = "KILLED"
     try:
         with Display(console, len(trials), sweep.task.epochs) as display:
-            journal = Journal(trials, tracker, display)
+            journal = Journal(trials, store, tracker, display)
             waiting = []
             for spec in trials:
                 result = store.trial(spec.address).result()
@@ -77,8 +77,11 @@ def read_rows(store: Store, name: str) -> list[Row]:
 class Journal:
     """Passes on what trials report: to the display at once, to MLflow by epoch and at the end."""
 
-    def __init__(self, trials: Sequence[TrialSpec], tracker: Tracker, display: Display) -> None:
+    def __init__(
+        self, trials: Sequence[TrialSpec], store: Store, tracker: Tracker, display: Display
+    ) -> None:
         self.specs = {spec.id: spec for spec in trials}
+        self.store = store
         self.tracker, self.display = tracker, display
         self._open: set[str] = set()
         self._ended: set[str] = set()
@@ -94,7 +97,9 @@ class Journal:
     def lost(self, trial: str, reason: str) -> None:
         """A trial whose worker died more often than it may be tried again."""
         if trial not in self._ended:
-            self.ended(trial, {"status": "failed", "reason": reason})
+            result = {"status": "failed", "reason": reason}
+            self.store.trial(self.specs[trial].address).write_result(result)
+            self.ended(trial, result)
 
     def ended(self, trial: str, result: Mapping[str, Any]) -> None:
         """A trial's result."""
@@ -116,8 +121,7 @@ class Journal:
         if trial not in self._open:
             self._open.add(trial)
             spec = self.specs[trial]
-            settings = {key: str(part) for key, part in spec.setting.items() if key != "policy"}
-            parameters = {"policy": spec.setting["policy"], "seed": spec.seed, **settings}
+            parameters = {key: str(part) for key, part in {"seed": spec.seed, **spec.shown}.items()}
             self.tracker.trial(trial, trial, parameters, {"policy": spec.setting["policy"]})
         if points:
             self.tracker.curve(

@@ -43,7 +43,9 @@ class EPI(OneShot):
     """
 
     name: ClassVar[str] = "epi"
-    paper: ClassVar[str] = "Shen et al., When to Prune? A Policy towards Early Structural Pruning, CVPR 2022"
+    paper: ClassVar[str] = (
+        "Shen et al., When to Prune? A Policy towards Early Structural Pruning, CVPR 2022"
+    )
 
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     window: Annotated[int, Field(ge=1)] = 5
@@ -83,7 +85,7 @@ class EPI(OneShot):
         return self.course(history, 1)[-1]
 
     def course(self, history: History, length: int | None = None) -> list[float | None]:
-        """EPI after each of the last ``length`` records (default window + 1), None where undefined."""
+        """EPI after the last ``length`` records (default window + 1), None where undefined."""
         length = self.window + 1 if length is None else length
         needed = history.records[-self.window - length :]
         counts = [self._counts(record, history.layout) for record in needed]

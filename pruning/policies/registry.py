@@ -17,10 +17,11 @@ POLICIES: dict[str, type[Policy]] = {
 }
 
 
-def policy(given: Any) -> Policy:
+def policy(given: Any, prefix: str = "") -> Policy:
     """A policy from its name, a mapping ``{policy: name, setting: value}``, or itself.
 
-    Raises ValueError for an unknown name, InputError for a setting that does not fit.
+    prefix: the place in a sweep file, for messages. Raises ValueError for an unknown name,
+    InputError for a setting that does not fit.
     """
     if isinstance(given, Policy):
         return given
@@ -29,7 +30,7 @@ def policy(given: Any) -> Policy:
     if not isinstance(given, dict) or not isinstance(given.get("policy"), str):
         raise ValueError(f"a policy is a name or a mapping with 'policy: name', not {given!r}")
     kind = lookup("policy", given["policy"], POLICIES, Policy)
-    return kind.parse({key: value for key, value in given.items() if key != "policy"})
+    return kind.parse({key: value for key, value in given.items() if key != "policy"}, prefix)
 
 
 def specify(chosen: Policy) -> dict[str, Any]:

@@ -25,33 +25,26 @@ def keep_top(
     Returns bool [units].
     """
     ranked = _ranked(scores)
-    place = np.empty(layout.total, dtype=np.int64)
-    place[ranked] = np.arange(len(ranked))
-    place[np.isnan(scores)] = layout.total
-    within = _place_within_layer(ranked, layout)
-    within[np.isnan(scores)] = layout.total
+    place = _place_within_layer(ranked, layout)
+    least = floors(layout, floor)
     if scope == "layer":
-        return within < np.maximum(_share(layout, 1 - ratio), floors(layout, floor))[layout.group_of]
-    protected = within < floors(layout, floor)[layout.group_of]
+        share = np.rint((1 - ratio) * np.asarray(layout.sizes)).astype(np.int64)
+        return _best(place, np.maximum(share, least), layout)
+    kept = _best(place, least, layout)
     budget = layout.total - round(ratio * layout.total)
-    free = ranked[~protected[ranked]][: max(0, budget - int(protected.sum()))]
-    kept = protected.copy()
+    free = ranked[~kept[ranked]][: max(0, budget - int(kept.sum()))]
     kept[free] = True
-    return kept & ~np.isnan(scores)
+    return kept
 
 
-def round_up(
-    kept: Mask, scores: npt.NDArray[np.floating], layout: Layout, multiple: int
-) -> Mask:
+def round_up(kept: Mask, scores: npt.NDArray[np.floating], layout: Layout, multiple: int) -> Mask:
     """Add the best of the units to go, until each layer keeps a multiple of ``multiple``.
 
     A layer with fewer units than the next multiple keeps all it has.
     """
     target = -(-layout.counts(kept) // multiple) * multiple
-    order = np.where(kept, np.inf, scores)
-    return (_place_within_layer(_ranked(order), layout) < target[layout.group_of]) & ~np.isnan(
-        scores
-    )
+    kept_first = np.where(kept, np.inf, scores)
+    return _best(_place_within_layer(_ranked(kept_first), layout), target, layout)
 
 
 def floors(layout: Layout, floor: float) -> npt.NDArray[np.int64]:
@@ -59,8 +52,9 @@ def floors(layout: Layout, floor: float) -> npt.NDArray[np.int64]:
     return np.maximum(1, np.ceil(floor * np.asarray(layout.sizes))).astype(np.int64)
 
 
-def _share(layout: Layout, share: float) -> npt.NDArray[np.int64]:
-    return np.rint(share * np.asarray(layout.sizes)).astype(np.int64)
+def _best(place: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], layout: Layout) -> Mask:
+    """The first ``counts`` [layers] units of each layer's ranking; a unit without place is out."""
+    return np.asarray((place < counts[layout.group_of]) & (place < layout.total), dtype=np.bool_)
 
 
 def _ranked(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
@@ -68,9 +62,7 @@ def _ranked(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
     return order[: len(scores) - int(np.isnan(scores).sum())]
 
 
-def _place_within_layer(
-    ranked: npt.NDArray[np.int64], layout: Layout
-) -> npt.NDArray[np.int64]:
+def _place_within_layer(ranked: npt.NDArray[np.int64], layout: Layout) -> npt.NDArray[np.int64]:
     """For every unit its place in its layer's ranking, 0 the best; unranked units come last."""
     place = np.full(layout.total, layout.total, dtype=np.int64)
     groups = layout.group_of[ranked]

@@ -42,7 +42,7 @@ class Batches(ABC):
     def order(self, size: int, seed: int, epoch: int) -> list[Tensor]:
         """The sample numbers of each training batch."""
         order = torch.randperm(len(self), generator=generator(seed, epoch, "order"))
-        return list(order[: self.steps(size) * size].split(size))
+        return list(torch.split(order[: self.steps(size) * size], size))
 
 
 class TensorBatches(Batches):
@@ -61,7 +61,7 @@ class TensorBatches(Batches):
             yield self._augmented(self.x[on_device], draw), self.y[on_device]
 
     def in_order(self, size: int) -> Iterator[Batch]:
-        yield from zip(self.x.split(size), self.y.split(size), strict=True)
+        yield from zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
 
     def _augmented(self, x: Tensor, draw: torch.Generator) -> Tensor:
         if self.augment.crop:
@@ -123,7 +123,7 @@ class _Transformed(Dataset[Any]):
         return len(self.dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        sample, label = self.dataset[index]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(self.seed, index))
+            sample, label = self.dataset[index]
             return self.transform(sample), int(label)

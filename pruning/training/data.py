@@ -71,11 +71,19 @@ def load(spec_json: str, augment_json: str, device: str) -> Data:
     augment = Augment.model_validate_json(augment_json)
     try:
         source = _read(spec)
-    except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"task.data: {str(error).strip(chr(39))}") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"task.data: {_line(error)}") from None
     if isinstance(source, _Sets):
+        if augment != Augment():
+            raise InputError(
+                f"task.augment: {spec.source!r} is read sample by sample with transforms of its own"
+            )
         return _from_sets(source, spec)
     return _from_arrays(source, spec, augment, torch.device(device))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _read(spec: DataSpec) -> _Arrays | _Sets:
@@ -104,8 +112,12 @@ def _digits() -> _Arrays:
 def _npz(path: Path) -> _Arrays:
     if not path.is_file():
         raise ValueError(f"file {str(path)!r} does not exist")
-    with np.load(path, allow_pickle=False) as file:
-        return _from_mapping(file, str(path))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception as error:  # numpy and zipfile raise many kinds
+        raise ValueError(f"{str(path)!r} is no npz file of plain arrays ({_line(error)})") from None
+    return _from_mapping(arrays, str(path))
 
 
 def _from_mapping(arrays: Mapping[str, Any], where: str) -> _Arrays:
@@ -145,20 +157,23 @@ def _torchvision(name: str, root: str) -> _Arrays | _Sets:
         raise ValueError(unknown("torchvision data set", name, known))
     make = getattr(torchvision.datasets, name)
     try:
-        train, test = (make(root, train=part, download=True) for part in (True, False))
-    except TypeError:
-        train, test = (make(root, split=part, download=True) for part in ("train", "test"))
-    except RuntimeError as error:
-        raise ValueError(f"torchvision:{name} is not in {root!r} ({error})") from None
+        train, test = _train_and_test(make, root)
+    except Exception as error:  # without its files each set fails in its own way
+        raise ValueError(f"torchvision:{name} cannot be had in {root!r} ({_line(error)})") from None
     if hasattr(train, "data") and len(train) * np.prod(train.data.shape[1:]) * 4 <= _SMALL:
-        parts = [
-            (_samples(part.data), _labels(getattr(part, "targets", None) or part.labels))
-            for part in (train, test)
-        ]
+        name_of_labels = "targets" if hasattr(train, "targets") else "labels"
+        parts = [(_samples(p.data), _labels(getattr(p, name_of_labels))) for p in (train, test)]
         return _Arrays(parts[0], test=parts[1])
     sample = v2.functional.to_image(train[0][0])
     size = min(sample.shape[-2:])
     return _pictures(train, None, test, size, len({label for _, label in train}))
+
+
+def _train_and_test(make: Callable[..., Any], root: str) -> tuple[Any, Any]:
+    try:
+        return make(root, train=True, download=True), make(root, train=False, download=True)
+    except TypeError:
+        return make(root, split="train", download=True), make(root, split="test", download=True)
 
 
 def _imagefolder(path: Path, size: int) -> _Sets:
@@ -196,7 +211,12 @@ def _pictures(
 
 
 def _custom(spec: DataSpec) -> _Arrays | _Sets:
-    given = import_dotted(spec.source)(**spec.options)
+    load_data = import_dotted(spec.source)
+    try:
+        given = load_data(**spec.options)
+    except Exception as error:  # the user's code may fail in any way
+        reason = f"{type(error).__name__}: {_line(error)}"
+        raise ValueError(f"{spec.source!r} failed ({reason})") from None
     if isinstance(given, Mapping):
         return _from_mapping(given, spec.source)
     if not (isinstance(given, tuple) and len(given) == 3):
@@ -207,7 +227,11 @@ def _custom(spec: DataSpec) -> _Arrays | _Sets:
     train, validation, test = given
     if validation is None:
         raise ValueError(f"{spec.source!r} has no validation part; policies are judged on it")
-    sample = torch.as_tensor(train[0][0])
+    try:
+        sample = torch.as_tensor(train[0][0])
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(train[0][0]).__name__
+        raise ValueError(f"{spec.source!r} gives a {kind} as a sample, not a tensor") from None
     classes = 1 + max(int(train[index][1]) for index in range(len(train)))
     return _Sets(
         train, validation, test, tuple(sample.shape), classes, torch.as_tensor, torch.as_tensor
@@ -221,21 +245,42 @@ def _split(count: int, share: float, *names: int | str) -> tuple[Tensor, Tensor]
     return order[part:].sort().values, order[:part].sort().values
 
 
+def _limited(count: int, spec: DataSpec) -> Tensor:
+    """Indices of the samples to train on, a random choice of all classes if there is a limit."""
+    limit = spec.train_limit or count
+    order = torch.randperm(count, generator=generator(spec.split_seed, "train_limit"))
+    return order[:limit].sort().values
+
+
 def _need_validation(spec: DataSpec, count: int) -> None:
-    if round(spec.validation * count) < 1:
+    part = round(spec.validation * count)
+    if part < 1:
         raise InputError(
             f"task.data.validation: {spec.validation} leaves no validation part; policies and the "
             f"search are judged on it (allowed: a share above 0 that is at least one sample)"
         )
+    if part >= count:
+        raise InputError(
+            f"task.data.validation: {spec.validation} of {count} samples leaves none to train on"
+        )
+
+
+def _classes(arrays: _Arrays, source: str) -> int:
+    """The number of classes in all parts. Raises InputError for parts that cannot be."""
+    parts = [part for part in (arrays.train, arrays.validation, arrays.test) if part is not None]
+    for x, y in parts:
+        if len(x) != len(y) or not len(x):
+            raise InputError(f"task.data: {source!r} has {len(x)} samples and {len(y)} labels")
+        if int(y.min()) < 0:
+            raise InputError(f"task.data: {source!r} has label {int(y.min())} (allowed: from 0)")
+    return 1 + max(int(y.max()) for _, y in parts)
 
 
 def _from_arrays(arrays: _Arrays, spec: DataSpec, augment: Augment, device: torch.device) -> Data:
     (x, y), validation, test = arrays.train, arrays.validation, arrays.test
-    if len(x) != len(y):
-        raise InputError(f"task.data: {spec.source!r} has {len(x)} samples and {len(y)} labels")
+    classes = _classes(arrays, spec.source)
     if augment != Augment() and x.ndim != 4:
         raise InputError(f"task.augment: samples of shape {tuple(x.shape[1:])} are not pictures")
-    classes = int(y.max()) + 1
     if test is None:
         rest, part = _split(len(x), spec.test, spec.split_seed, "test")
         if not len(part):
@@ -245,8 +290,8 @@ def _from_arrays(arrays: _Arrays, spec: DataSpec, augment: Augment, device: torc
         _need_validation(spec, len(x))
         rest, part = _split(len(x), spec.validation, spec.split_seed, "validation")
         validation, (x, y) = (x[part], y[part]), (x[rest], y[rest])
-    if spec.train_limit:
-        x, y = x[: spec.train_limit], y[: spec.train_limit]
+    chosen = _limited(len(x), spec)
+    x, y = x[chosen], y[chosen]
     dims = (0, 2, 3) if x.ndim == 4 else (0,)
     mean, deviation = x.mean(dims, keepdim=True), x.std(dims, keepdim=True).clamp_min(1e-3)
     deviation = deviation if x.ndim == 4 else torch.ones_like(deviation) * x.std().clamp_min(1e-3)
@@ -276,7 +321,7 @@ def _from_sets(sets: _Sets, spec: DataSpec) -> Data:
         _need_validation(spec, len(chosen))
         rest, part = _split(len(chosen), spec.validation, spec.split_seed, "validation")
         validation, chosen = Subset(train, chosen[part].tolist()), chosen[rest]
-    chosen = chosen[: spec.train_limit] if spec.train_limit else chosen
+    chosen = chosen[_limited(len(chosen), spec)]
     return Data(
         DatasetBatches(Subset(train, chosen.tolist()), sets.augment, spec.workers),
         DatasetBatches(validation, sets.prepare, spec.workers),

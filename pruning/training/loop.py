@@ -50,7 +50,7 @@ class Training:
         with self.meter.section("startup"):
             model = open_model(task, self.data, seed).to(self.device)
             if task.channels_last:
-                model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                model = model.to(memory_format=torch.channels_last)
             self.optimizer = task.optimizer.build(model)
             self.pruner = Pruner(
                 model,
@@ -77,7 +77,9 @@ class Training:
         """Record the untrained network: its saliencies and its accuracy."""
         self.model.train()
         batches = self.data.train.shuffled(self.task.batch_size, self.seed, 0)
-        some = (batch for _, batch in zip(range(self.task.untrained_batches), batches, strict=False))
+        some = (
+            batch for _, batch in zip(range(self.task.untrained_batches), batches, strict=False)
+        )
         with self._numerics(), global_stream(self.device, self.seed, 0, "untrained"):
             self.pruner.start(some, lambda _, batch: self._loss(batch)[0])
         return self.pruner.records[-1]

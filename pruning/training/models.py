@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torchvision
 from torch import nn
 
-from pruning.errors import InputError, unknown
+from pruning.errors import InputError, nearest, unknown
 from pruning.names import import_dotted, is_dotted
 from pruning.training.randomness import global_stream
 
@@ -134,44 +135,55 @@ def build(
 ) -> nn.Module:
     """The network, its weights drawn from ``seed`` alone.
 
-    name: one of ours, ``torchvision:NAME`` (called with num_classes), or ``package.module:callable``
-    (called with shape, classes and the options). Our own networks' convolutions are initialised
-    with Kaiming's normal by fan-out. Raises InputError for an unknown name, an import that fails,
-    options that do not fit, or an output that is not [batch, classes].
+    name: one of ours, ``torchvision:NAME`` (called with num_classes and the options), or
+    ``package.module:callable`` (called with shape, classes and the options). Our own networks'
+    convolutions are initialised with Kaiming's normal by fan-out. Raises InputError for an unknown
+    name, an import that fails, options that do not fit, or an output that is not [batch, classes].
     """
     with global_stream(torch.device("cpu"), seed, "init"):
         model = _construct(name, options, shape, classes)
         if name in MODELS:
             model.apply(_kaiming)
-    _check_output(model, name, shape, classes)
+        _check_output(model, name, shape, classes)
     return model
 
 
 def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -> nn.Module:
-    source, _, rest = name.partition(":")
     try:
-        if name in MODELS:
-            return MODELS[name](shape, classes, **options)
-        if source == "torchvision":
-            if rest not in torchvision.models.list_models():
-                raise ValueError(unknown("torchvision model", rest, _like(rest)))
-            model = torchvision.models.get_model(
-                rest, weights=None, num_classes=classes, **options
-            )
-        elif is_dotted(name):
-            model = import_dotted(name)(shape=tuple(shape), classes=classes, **options)
-        else:
-            allowed = {*MODELS, "torchvision:NAME", "package.module:callable"}
-            raise ValueError(unknown("model", name, allowed))
-    except (ValueError, TypeError) as error:
+        make = _maker(name, tuple(shape), classes)
+    except ValueError as error:
         raise InputError(f"task.model: {error}") from None
+    try:
+        model = make(**options)
+    except Exception as error:  # a user's model may fail in any way
+        given = f"for samples of shape {tuple(shape)} and options {options}"
+        raise InputError(f"task.model: {name!r} fails {given}: {_reason(error)}") from None
     if not isinstance(model, nn.Module):
         raise InputError(f"task.model: {name!r} returned {type(model).__name__}, not an nn.Module")
     return model
 
 
-def _like(name: str) -> list[str]:
-    return [known for known in torchvision.models.list_models() if known[:3] == name[:3]]
+def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any]:
+    source, _, rest = name.partition(":")
+    if name in MODELS:
+        return partial(MODELS[name], shape, classes)
+    if source == "torchvision":
+        known = torchvision.models.list_models()
+        if rest not in known:
+            hint = nearest(rest, known)
+            raise ValueError(
+                f"unknown torchvision model {rest!r}{hint} (allowed: torchvision.models' names)"
+            )
+        return partial(torchvision.models.get_model, rest, weights=None, num_classes=classes)
+    if is_dotted(name):
+        return partial(import_dotted(name), shape=shape, classes=classes)
+    raise ValueError(
+        unknown("model", name, {*MODELS, "torchvision:NAME", "package.module:callable"})
+    )
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _kaiming(module: nn.Module) -> None:
@@ -185,10 +197,9 @@ def _check_output(model: nn.Module, name: str, shape: Shape, classes: int) -> No
     try:
         with torch.no_grad():
             output = model(torch.zeros(2, *shape))
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:
         raise InputError(
-            f"task.model: {name!r} does not take samples of shape {tuple(shape)}: {reason}"
+            f"task.model: {name!r} does not take samples of shape {tuple(shape)}: {_reason(error)}"
         ) from None
     finally:
         model.train(was_training)

@@ -34,7 +34,7 @@ def take(training: Training) -> bytes:
         "task": training.task.address(),
         "seed": training.seed,
         "epoch": training.epoch_number,
-        "actions": [(epoch, list(action.units)) for epoch, action in training.pruner.actions],
+        "actions": [(epoch, a.units, a.warnings) for epoch, a in training.pruner.actions],
         "optimizer": scalars,
     }
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -54,17 +54,19 @@ def resume(
     records: of the epochs up to the snapshot, the untrained network's first.
     Raises ValueError if the snapshot is of another task or seed, or the records do not reach it.
     """
-    header = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])[
-        "__metadata__"
-    ]["snapshot"])
+    header = json.loads(
+        json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["snapshot"]
+    )
     if (header["task"], header["seed"]) != (task.address(), seed):
         raise ValueError("the snapshot is of another task or seed")
     if len(records) <= header["epoch"]:
-        raise ValueError(f"the snapshot is of epoch {header['epoch']}, {len(records)} records given")
+        raise ValueError(
+            f"the snapshot is of epoch {header['epoch']}, {len(records)} records given"
+        )
     training = Training(task, seed, probes, device)
-    for epoch, units in header["actions"]:
+    for epoch, units, warnings in header["actions"]:
         training.pruner.network.remove(units)
-        training.pruner.actions.append((epoch, Prune.of(units)))
+        training.pruner.actions.append((epoch, Prune.of(units, warnings)))
     training.pruner.records.extend(records[: header["epoch"] + 1])
     _restore(training, load(data), header["optimizer"])
     return training
@@ -80,14 +82,22 @@ def _restore(training: Training, tensors: dict[str, Tensor], scalars: dict[str, 
             weights[rest] = value
         else:
             key, _, name = rest.partition(".")
-            on_device = value.to(parameters[name].device) if value.ndim else value
-            state.setdefault(name, {})[key] = on_device
+            state.setdefault(name, {})[key] = _like(parameters[name], key, value)
     for rest, scalar in scalars.items():
         key, _, name = rest.partition(".")
         state.setdefault(name, {})[key] = scalar
     training.model.load_state_dict(weights)
     for name, entries in state.items():
         training.optimizer.state[parameters[name]] = entries
+
+
+def _like(parameter: Tensor, key: str, value: Tensor) -> Tensor:
+    """State with the device and the memory layout of its parameter; Adam counts on the CPU."""
+    if key == "step":
+        return value
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

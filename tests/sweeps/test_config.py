@@ -1,0 +1,75 @@
+"""The sweep file: grids, changes, trials and their addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sweep_files import SMALL, changed, write
+
+from sweeps.config import Sweep, TrialSpec, read
+from sweeps.grid import expand
+
+
+def test_grids_are_walked_whole_and_nest() -> None:
+    entry = {
+        "policy": "epi",
+        "ratio": {"grid": [0.3, 0.5]},
+        "saliency": {"grid": ["taylor", {"name": "magnitude", "normalize": {"grid": ["a", "b"]}}]},
+    }
+    found = expand(entry)
+    assert len(found) == 2 * 3
+    assert {"policy": "epi", "ratio": 0.5, "saliency": "taylor"} in found
+    assert {
+        "policy": "epi",
+        "ratio": 0.3,
+        "saliency": {"name": "magnitude", "normalize": "b"},
+    } in found
+
+
+def test_trials_are_every_policy_on_every_seed_once() -> None:
+    twice = changed(policies=[*SMALL["policies"], "dense", {"policy": "dense"}])
+    trials = Sweep.parse(twice).trials()
+    assert len(trials) == 2 * 4
+    assert len({trial.id for trial in trials}) == 8
+    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4
+
+
+def test_a_setting_at_its_default_does_not_change_the_address() -> None:
+    plain, spelt = (
+        Sweep.parse(changed(policies=[{"policy": "at_epoch", "epoch": 1, **more}])).trials()[0]
+        for more in ({}, {"ratio": 0.5, "saliency": {"name": "magnitude", "normalize": "size"}})
+    )
+    other = Sweep.parse(changed(policies=[{"policy": "at_epoch", "epoch": 2}])).trials()[0]
+    assert plain.address == spelt.address
+    assert plain.address != other.address
+
+
+def test_the_address_depends_on_task_and_seed() -> None:
+    trial = Sweep.parse(SMALL).trials()[0]
+    task = trial.task.model_copy(update={"epochs": 5})
+    assert TrialSpec(task, trial.policy, trial.seed).address != trial.address
+    assert TrialSpec(trial.task, trial.policy, 7).address != trial.address
+
+
+def test_a_trial_survives_json() -> None:
+    for trial in Sweep.parse(SMALL).trials():
+        assert TrialSpec.from_json(trial.to_json()) == trial
+        assert TrialSpec.from_json(trial.to_json()).address == trial.address
+
+
+@pytest.mark.parametrize(
+    ("change", "epochs", "ratio"),
+    [("task.epochs=7", 7, 0.5), ("policies.1.ratio=0.3", 4, 0.3)],
+)
+def test_set_changes_one_field(change: str, epochs: int, ratio: float, tmp_path: Path) -> None:
+    sweep = read(write(tmp_path, SMALL), [change])
+    assert sweep.task.epochs == epochs
+    assert sweep.policies[1]["ratio"] == ratio
+
+
+def test_the_quick_start_is_a_valid_sweep() -> None:
+    path = Path(__file__).parents[2] / "sweeps" / "configs" / "quickstart.yaml"
+    trials = read(path).trials()
+    assert {trial.policy.name for trial in trials} == {"dense", "at_epoch", "epi"}
+    assert len({trial.seed for trial in trials}) >= 3

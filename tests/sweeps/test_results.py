@@ -1,0 +1,77 @@
+"""Results: rows, means over seeds, the Pareto set, formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweeps.pareto import pareto
+from sweeps.results import COLUMNS, Row, mark_pareto, row, to_csv, to_json
+
+BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
+
+
+def finished(ratio: float, seed: int, accuracy: float, hours: float) -> Row:
+    summary: dict[str, Any] = {"val_accuracy": accuracy, "gpu_hours": hours, "prune_epochs": [2]}
+    setting = {"policy": "at_epoch", "ratio": ratio}
+    return row(f"r{ratio}s{seed}", setting, seed, {"status": "finished", "summary": summary})
+
+
+def test_pareto_by_definition_on_random_points() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        points = random.integers(0, 5, (12, 2)).astype(float)
+        points[random.random((12, 2)) < 0.05] = math.nan
+        found = pareto(points, BOTH)
+        for index, point in enumerate(points):
+            beaten = any(
+                (other[0] >= point[0] and other[1] <= point[1]) and tuple(other) != tuple(point)
+                for other in points
+                if not np.isnan(other).any()
+            )
+            assert found[index] == (not np.isnan(point).any() and not beaten)
+
+
+def test_the_set_is_of_settings_not_of_lucky_seeds() -> None:
+    rows = [
+        finished(0.5, 0, 0.99, 1.0),  # one lucky seed
+        finished(0.5, 1, 0.51, 1.0),
+        finished(0.3, 0, 0.90, 1.0),
+        finished(0.3, 1, 0.90, 1.0),
+    ]
+    mark_pareto(rows, BOTH)
+    assert [found["pareto"] for found in rows] == [False, False, True, True]
+
+
+def test_a_failed_trial_is_a_row_with_its_reason_and_never_on_the_front() -> None:
+    failed = row("x", {"policy": "epi"}, 0, {"status": "failed", "reason": "ValueError: no"})
+    mark_pareto([failed], BOTH)
+    assert (failed["status"], failed["reason"], failed["pareto"]) == (
+        "failed",
+        "ValueError: no",
+        False,
+    )
+    assert failed["val_accuracy"] is None
+
+
+def test_csv_and_json_have_all_columns() -> None:
+    rows = [finished(0.5, 0, 0.9, 1.0), finished(0.3, 0, math.nan, 1.0)]
+    (first, _) = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert list(first) == list(COLUMNS)
+    assert json.loads(first["prune_epochs"]) == [2]
+    loaded = json.loads(to_json(rows))
+    assert set(loaded[0]) == set(COLUMNS)
+    assert loaded[1]["val_accuracy"] is None
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_or_one_trial(count: int) -> None:
+    rows = [finished(0.5, seed, 0.9, 1.0) for seed in itertools.repeat(0, count)]
+    assert [found["pareto"] for found in mark_pareto(rows, BOTH)] == [True] * count
