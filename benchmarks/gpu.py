@@ -53,7 +53,7 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], deadline: float) -> int:
+def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], begun: float) -> int:
     """Everything after the packages are there: tests, runs, table and JSON."""
     import torch
 
@@ -86,7 +86,6 @@ def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], deadline:
         summary["tests"] = run_tests(given.out / "gpu-tests.log")
         print(f"GPU tests: {summary['tests']}", flush=True)
     rows: list[dict[str, Any]] = []
-    begun = time.perf_counter()
 
     def save() -> None:
         summary["runs"], summary["seconds"] = rows, time.perf_counter() - begun
@@ -103,6 +102,7 @@ def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], deadline:
         def log(line: dict[str, Any]) -> None:
             print(json.dumps(line), file=file, flush=True)
 
+        deadline = begun + 60 * given.minutes
         runs = gpu_runs.Runs(plan, given.seed, device, deadline, log, done, given.epochs)
         summary["calibration"] = runs.all()
     save()
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--epochs: {given.epochs} is not allowed (allowed: 4 and more)")
     provide()
     given.out.mkdir(parents=True, exist_ok=True)
-    return run_benchmark(given, arguments, begun + 60 * given.minutes)
+    return run_benchmark(given, arguments, begun)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,6 @@ Line = dict[str, Any]
 Log = Callable[[Line], None]
 
 
-class OutOfTimeError(Exception):
-    """A run reached its deadline before its last epoch."""
-
-
 def epoch_line(record: Record, peak_mib: float | None) -> Line:
     """One epoch's figures; seconds by what they were spent on, peak memory in MiB."""
     probes = [s for section, s in record.seconds.items() if section.startswith("probe:")]
@@ -52,7 +48,8 @@ def run(
 ) -> dict[str, Any]:
     """Train to the end; each epoch is handed to ``log``. Returns the run's figures.
 
-    deadline: of time.perf_counter(); no epoch is begun after it. Raises OutOfTimeError.
+    deadline: of time.perf_counter(); no epoch is begun after it, and the figures are of the epochs
+    until then. Raises RuntimeError if there was none.
     """
     begun = time.perf_counter()
     gc.collect()
@@ -60,18 +57,20 @@ def run(
         torch.cuda.empty_cache()
     trial = Trial(task, policy, seed, device)
     lines: list[Line] = []
-    while not trial.done:
-        if time.perf_counter() > deadline:
-            raise OutOfTimeError(f"time budget: stopped after {len(lines)} of {task.epochs} epochs")
+    while not trial.done and time.perf_counter() < deadline:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         record = trial.step()
         lines.append(epoch_line(record, _peak_mib(device)))
         log(lines[-1])
+    if not lines:
+        raise RuntimeError("time budget: no time for an epoch")
     prunes = [epoch for epoch, _ in trial.actions]
     summary = trial.summary()
     kept = ("sparsity", "unit_sparsity", "params", "val_accuracy", "test_accuracy", "warnings")
+    early = f"time budget: {len(lines)} of {task.epochs} epochs"
     return {
+        **({} if trial.done else {"status": "stopped", "reason": early}),
         "policy": specify(policy),
         "prune_epochs": prunes,
         **{key: summary[key] for key in kept},

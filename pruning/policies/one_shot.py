@@ -54,11 +54,17 @@ class OneShot(Policy):
         return record.remember(key, compute)
 
     def cut(self, history: History, warnings: Sequence[str] = ()) -> Prune | None:
-        """The action that leaves the sub-network of the newest record."""
+        """The action that leaves the sub-network of the newest record.
+
+        Raises ValueError if the saliency was not measured in it.
+        """
         kept = self.sub_network(history.last, history.layout)
         scores = self.scores(history.last)
         if kept is None or scores is None:
-            return None
+            raise ValueError(
+                f"saliency {self.saliency.key} was not measured in epoch {history.epoch}; a loop of "
+                f"your own gives start() batches and a loss, and calls after_backward() every step"
+            )
         kept = round_up(kept, scores, history.layout, self.round_to) if self.round_to > 1 else kept
         gone = np.flatnonzero(history.last.alive & ~kept)
         if not len(gone):

@@ -95,19 +95,21 @@ class DatasetBatches(Batches):
         return len(self.dataset)  # type: ignore[arg-type]
 
     def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        samples = _Transformed(self.dataset, self.transform, stream(seed, epoch, "augment"))
+        draw = stream(seed, epoch, "augment")
+        samples = _Transformed(self.dataset, self.transform, draw)
         order = torch.cat(self.order(size, seed, epoch)).tolist()
-        return iter(self._loader(Subset(samples, order), size))
+        return iter(self._loader(Subset(samples, order), size, draw))
 
     def in_order(self, size: int) -> Iterator[Batch]:
-        return iter(self._loader(_Transformed(self.dataset, self.transform, 0), size))
+        return iter(self._loader(_Transformed(self.dataset, self.transform, 0), size, 0))
 
-    def _loader(self, samples: Dataset[Any], size: int) -> DataLoader[Any]:
+    def _loader(self, samples: Dataset[Any], size: int, draw: int) -> DataLoader[Any]:
         return DataLoader(
             samples,
             batch_size=size,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(draw),  # else it draws from the global state
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -45,6 +46,8 @@ class Training:
     ) -> None:
         self.task, self.seed = task, seed
         self.device = torch.device(device)
+        if task.deterministic and self.device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at its first use
         self.meter = Meter(self.device)
         self.data = open_data(task, self.device)
         with self.meter.section("startup"):

@@ -51,7 +51,7 @@ def tasks(folder: Path) -> dict[str, Task]:
     return {
         "sgd": digits_task(optimizer=SGD),
         "adamw": digits_task(optimizer=ADAMW),
-        "datasets": digits_task(data={"source": "small_tasks:three_sets", "workers": 2}, **sets),
+        "datasets": digits_task(data={"source": "small_tasks:three_sets"}, **sets),
         "imagefolder": digits_task(data={"source": pictures(folder), "image_size": 8}, **sets),
     }
 

@@ -1,0 +1,140 @@
+"""The command line, as a user calls it: in processes of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SWEEP = {
+    "name": "a small sweep",
+    "task": {
+        "model": {"name": "small_cnn", "options": {"widths": [8, 8], "pool_after": [0]}},
+        "data": {"source": "digits", "train_limit": 128},
+        "epochs": 3,
+        "batch_size": 32,
+    },
+    "policies": ["dense", {"policy": "at_epoch", "epoch": {"grid": [0, 1]}, "ratio": 0.4}],
+}
+
+
+def earlyprune(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
+    return subprocess.run(
+        [sys.executable, "-m", "earlyprune", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("cli")
+    (found / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+    return found
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path) -> subprocess.CompletedProcess[str]:
+    return earlyprune(folder, "run", "sweep.yaml")
+
+
+def test_plan_counts_and_trains_nothing(folder: Path) -> None:
+    planned = earlyprune(folder, "plan", "sweep.yaml", "--json", "--set", "seeds=[0, 1]")
+    assert planned.returncode == 0, planned.stderr
+    figures = json.loads(planned.stdout)
+    assert figures["trials"] == 6
+    assert figures["epochs"] == 18
+
+
+def test_run_prints_the_table_the_plot_and_the_way_to_mlflow(
+    folder: Path, ran: subprocess.CompletedProcess[str]
+) -> None:
+    assert ran.returncode == 0, ran.stderr
+    assert "at_epoch" in ran.stdout
+    assert "*" in ran.stdout
+    assert (folder / "earlyprune-runs" / "plots").is_dir()
+    (plot,) = (folder / "earlyprune-runs" / "plots").iterdir()
+    assert f"plot: {plot.relative_to(folder)}" in ran.stdout
+    assert "ui" in ran.stdout.splitlines()[-1]
+
+
+def test_results_in_every_format(folder: Path, ran: subprocess.CompletedProcess[str]) -> None:
+    table, text, data = (
+        earlyprune(folder, "results", SWEEP["name"], "--format", form).stdout  # type: ignore[arg-type]
+        for form in ("table", "csv", "json")
+    )
+    rows = json.loads(data)
+    assert [row["policy"] for row in rows] == ["dense", "at_epoch", "at_epoch"]
+    assert [row["trial"] for row in csv.DictReader(io.StringIO(text))] == [
+        row["trial"] for row in rows
+    ]
+    assert all(row["settings"].split()[0] in table for row in rows[1:])
+    assert rows[1]["sparsity"] > 0.2
+    assert rows[0]["sparsity"] == 0
+
+
+def test_a_finished_sweep_plans_nothing_more(
+    folder: Path, ran: subprocess.CompletedProcess[str]
+) -> None:
+    figures = json.loads(earlyprune(folder, "plan", "sweep.yaml", "--json").stdout)
+    assert (figures["trials_finished"], figures["epochs_left"]) == (3, 0)
+    assert figures["expected_hours"] > 0
+
+
+def test_policies_are_listed_with_their_papers(folder: Path) -> None:
+    listed = earlyprune(folder, "policies")
+    assert listed.returncode == 0
+    for text in ("dense", "at_epoch", "epi", "Shen"):
+        assert text in listed.stdout
+
+
+def test_ui_serves_the_recorded_runs(folder: Path, ran: subprocess.CompletedProcess[str]) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "earlyprune", "ui", "--port", str(port)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name"
+    name = urllib.parse.quote(str(SWEEP["name"]))
+    try:
+        for _ in range(120):
+            try:
+                with urllib.request.urlopen(f"{address}?experiment_name={name}") as answer:
+                    found = json.loads(answer.read())
+                break
+            except urllib.error.URLError:
+                time.sleep(0.5)
+        assert found["experiment"]["name"] == SWEEP["name"]
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(20)
+
+
+def test_help_names_every_command(folder: Path) -> None:
+    shown = earlyprune(folder, "--help")
+    for command in ("run", "plan", "results", "policies", "ui"):
+        assert command in shown.stdout
