@@ -39,11 +39,13 @@ test-oldest: .venv-oldest/.installed
 		pytest pytest-timeout
 	touch $@
 
-# On a machine with torch, torchvision and gpytorch; what else pruning/ needs (a few MB) may lie in .wheels.
+# On a machine with torch, torchvision and gpytorch; what else pruning/ needs may lie in .wheels.
+# CIFAR=cifar10.npz, plain or packed as JPEG; without a GPU it runs tiny, and needs no file.
 bench-gpu:
 	$(PYTHON) -m benchmarks.gpu --out $(OUT) $(if $(CIFAR),--cifar $(CIFAR))
 
-# The small pure packages that pruning/ needs beside torch, for a GPU machine that reaches no index.
+# The small packages (3 MB) that pruning/ needs beside torch, for a GPU machine that reaches no index
+# and has Python WHEEL_PYTHON.
 WHEEL_PYTHON ?= 3.12
 wheels:
 	rm -rf .wheels

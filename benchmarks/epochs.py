@@ -142,7 +142,11 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.epochs", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.epochs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--mnist", type=Path, help="MNIST as npz; without it paper 4 is left out")
     parser.add_argument("--repeats", type=int, default=9, help="epochs to measure of each network")
     parser.add_argument("--json", type=Path, help="file for the results")

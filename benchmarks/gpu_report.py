@@ -82,7 +82,8 @@ def text(rows: Sequence[dict[str, Any]], device: str, gpu: bool) -> str:
     lines = [f"device: {device}", "", table(HEADER, [line(row) for row in rows]), ""]
     lines.append(
         "s/epoch: seconds of training in a median epoch before the cut, and after it; the first "
-        "epoch of each is left out, for it tunes kernels. probe s: measuring, in a dense epoch."
+        "epoch of each is left out, for it tunes kernels. probe s: measuring, in a dense epoch. "
+        "peak MiB: of device memory, the data included."
     )
     lines += [
         f"{row['network']}, {row['run']}: {row['status']}: {row['reason']}"

@@ -36,7 +36,8 @@ def command(module: str, arguments: Sequence[str]) -> str:
 
 
 def _without_folder(argument: str) -> str:
-    return Path(argument).name if "/" in argument else argument
+    option, sign, value = argument.rpartition("=")
+    return option + sign + Path(value).name if "/" in value else argument
 
 
 def made(device: str, command_line: str) -> dict[str, str]:

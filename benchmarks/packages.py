@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,7 +49,9 @@ def provide() -> None:
             f"error: {', '.join(names)} cannot be imported; run `make wheels` where there is a "
             f"package index, and bring {WHEELS} along"
         )
-    _install(names, tempfile.mkdtemp(prefix="earlyprune-packages-"))
+    folder = tempfile.mkdtemp(prefix="earlyprune-packages-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _install(names, folder)
 
 
 def _install(names: list[str], folder: str) -> None:

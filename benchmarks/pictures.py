@@ -6,13 +6,13 @@ Named in a task as ``benchmarks.pictures:load``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchvision.io import decode_jpeg
+from PIL import Image
 
 Array = npt.NDArray[Any]
 
@@ -39,8 +39,6 @@ def _pictures(file: Mapping[str, Array], part: str, count: int) -> Array:
     """uint8 [count, height, width, channels], or [count, height, width]."""
     if f"x_{part}" in file:
         return file[f"x_{part}"][:count]
-    whole = torch.from_numpy(file[f"jpeg_{part}"])
-    offsets = file[f"offset_{part}"][: count + 1].tolist()
-    packed = [whole[a:b] for a, b in pairwise(offsets)]
-    decoded: list[torch.Tensor] = [decode_jpeg(picture) for picture in packed]
-    return torch.stack(decoded).permute(0, 2, 3, 1).contiguous().numpy()
+    whole, offsets = file[f"jpeg_{part}"], file[f"offset_{part}"][: count + 1].tolist()
+    packed = (BytesIO(whole[a:b].tobytes()) for a, b in pairwise(offsets))
+    return np.stack([np.asarray(Image.open(picture)) for picture in packed])

@@ -91,13 +91,13 @@ class Pruner:
     def after_backward(self) -> None:
         """Measure one step; to be called while its gradients are there."""
         if not self.records:
-            self.measure()
+            self._begin()
         self._add_step()
 
     def end_epoch(self, metrics: Mapping[str, float] | None = None) -> Prune | None:
         """Record the epoch, ask the policy, and do what it says. Returns the action, if any."""
         if not self.records:
-            self.measure()
+            self._begin()
         self.measure(metrics or {})
         return self.prune()
 
@@ -150,6 +150,14 @@ class Pruner:
         if not probe.per_step:
             return probe.score(self.network, self.seed)
         return self._sums[key] / self._steps if key in self._sums else None
+
+    def _begin(self) -> None:
+        """Record the untrained network where nobody called ``start``."""
+        self.measure()
+        if self.policy and self.policy.decide(self.history):
+            raise RuntimeError(
+                f"{self.policy.name} prunes before training: call start() before the first step"
+            )
 
     def _add_step(self) -> None:
         self._steps += 1

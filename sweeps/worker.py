@@ -1,20 +1,23 @@
-"""A trial as Ray Tune runs it: a reused actor that trains one epoch a step."""
+"""A trial as Ray Tune runs it: a reused actor that trains one epoch a step.
+
+Torch is imported by the first step, not with this module: Tune gives a waiting trial the first
+actor that is free and discards the one that was starting for it, so actors that are slow to start
+would be thrown away again and again while short trials pass by.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from ray import tune
 
-from pruning.training import snapshot
-from pruning.training.trial import Trial
-from sweeps.config import TrialSpec
-from sweeps.curves import course
-from sweeps.store import Store
+if TYPE_CHECKING:
+    from pruning.training.trial import Trial
+    from sweeps.config import TrialSpec
+    from sweeps.store import TrialStore
 
 SNAPSHOT_SECONDS = 30.0
 """How much training a lost worker may cost; a shorter trial needs no snapshot."""
@@ -30,53 +33,62 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic cuBLAS
-        torch.set_num_threads(max(1, int(config["threads"])))
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.spec = TrialSpec.from_json(json.loads(new_config["trial"]))
-        self.devices = float(new_config["devices"])
-        self.store = Store(new_config["storage"]).trial(self.spec.address)
+        self.settings = new_config
         self.trial: Trial | None = None
         self.saved, self.reported = time.monotonic(), 0
         return True
 
     def step(self) -> dict[str, Any]:
-        report: dict[str, Any] = {"trial": self.spec.id}
+        from sweeps.config import TrialSpec
+        from sweeps.store import Store
+
+        spec = TrialSpec.from_json(json.loads(self.settings["trial"]))
+        store = Store(self.settings["storage"]).trial(spec.address)
         try:
-            return report | self._step()
+            report = self._step(spec, store)
         except Exception as error:  # a failing trial is a row with its reason; others go on
             first = (str(error).splitlines() or [""])[0]
             result = {"status": "failed", "reason": f"{type(error).__name__}: {first}"}
-            self.store.write_result(result)
-            return report | {"points": [], "result": result, "done": True}
+            store.write_result(result)
+            report = {"points": [], "result": result, "done": True}
+        return {"trial": spec.id, **report}
 
-    def _step(self) -> dict[str, Any]:
-        if self.trial is None:
-            self.trial = self._open()
-        trial = self.trial
+    def _step(self, spec: TrialSpec, store: TrialStore) -> dict[str, Any]:
+        from pruning.training import snapshot
+        from sweeps.curves import course
+
+        trial = self.trial = self.trial or self._open(spec, store)
         record = trial.step()
-        self.store.write_record(record)
-        points = course(trial.records, trial.policy, trial.history, self.devices)
+        store.write_record(record)
+        devices = float(self.settings["devices"])
+        points = course(trial.records, trial.policy, trial.history, devices)
         if trial.done:
             summary = trial.summary()
-            summary["gpu_hours"] = summary["total_seconds"] * self.devices / 3600
+            summary["gpu_hours"] = summary["total_seconds"] * devices / 3600
             summary["gpu_hours_spent"] = summary["gpu_hours"]
             result = {"status": "finished", "summary": summary, "points": points}
-            self.store.write_result(result)
+            store.write_result(result)
             return {"points": [], "result": result, "done": True}
         if time.monotonic() - self.saved > SNAPSHOT_SECONDS:
             with trial.training.meter.section("snapshot"):
-                self.store.write_snapshot(record.epoch, snapshot.take(trial.training))
+                store.write_snapshot(record.epoch, snapshot.take(trial.training))
             self.saved = time.monotonic()
         new, self.reported = points[self.reported :], len(points)
         return {"points": new}
 
-    def _open(self) -> Trial:
-        spec, found = self.spec, self.store.resume_point()
+    def _open(self, spec: TrialSpec, store: TrialStore) -> Trial:
+        import torch
+
+        from pruning.training.trial import Trial
+
+        torch.set_num_threads(max(1, int(self.settings["threads"])))
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        found = store.resume_point()
         data, records = found or (None, ())
-        trial = Trial(spec.task, spec.policy, spec.seed, self.device, data, records)
+        trial = Trial(spec.task, spec.policy, spec.seed, device, data, records)
         if found is None:
-            self.store.write_record(trial.records[0])
+            store.write_record(trial.records[0])
         return trial

@@ -62,8 +62,8 @@ class OneShot(Policy):
         scores = self.scores(history.last)
         if kept is None or scores is None:
             raise ValueError(
-                f"saliency {self.saliency.key} was not measured in epoch {history.epoch}; a loop of "
-                f"your own gives start() batches and a loss, and calls after_backward() every step"
+                f"saliency {self.saliency.key} was not measured in epoch {history.epoch}; in a "
+                f"loop of your own give start() batches and a loss, and call after_backward()"
             )
         kept = round_up(kept, scores, history.layout, self.round_to) if self.round_to > 1 else kept
         gone = np.flatnonzero(history.last.alive & ~kept)

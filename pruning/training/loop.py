@@ -110,7 +110,7 @@ class Training:
         total = torch.zeros(3, dtype=torch.float64, device=self.device)
         batches = self.data.train.shuffled(self.task.batch_size, self.seed, number)
         for step, batch in enumerate(batches):
-            factor = self.task.schedule.factor(number + (step + 1) / steps, self.task.epochs)
+            factor = self.task.schedule.factor(number + (step + 0.5) / steps, self.task.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.task.optimizer.lr * factor
             loss, correct, count = self._loss(batch)
@@ -139,6 +139,8 @@ class Training:
             x = x.contiguous(memory_format=torch.channels_last)
         with self._autocast():
             output = self.model(x)
+        if not isinstance(output, Tensor):  # auxiliary outputs of GoogLeNet, Inception
+            output = output[0]
         smooth = self.task.label_smoothing if smoothing is None else smoothing
         loss = cross_entropy(output.float(), y, label_smoothing=smooth)
         return loss, (output.argmax(1) == y).sum().double(), len(y)

@@ -75,6 +75,10 @@ class Task(Settings):
     untrained_batches: Annotated[int, Field(ge=1)] = 8
     protect: tuple[str, ...] = ()
 
+    def identity(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, without those that change no result."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"workers"}})
+
     def address(self) -> str:
         """The task's place in a path: the digest of its settings, defaults left out."""
         return digest(self.identity())

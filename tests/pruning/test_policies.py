@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from made_histories import LAYOUT, history, record, settling
 from small_tasks import digits_task
 
@@ -87,6 +86,7 @@ def test_survives_a_restart(case: dict[str, Any]) -> None:
 
 
 def test_settings_round_trip_through_yaml(case: dict[str, Any]) -> None:
+    yaml = pytest.importorskip("yaml")
     policy = parse(case)
     written = yaml.safe_dump(specify(policy))
     again = parse(yaml.safe_load(written))
@@ -155,7 +155,7 @@ def test_a_layer_on_its_floor_is_a_warning() -> None:
 
 
 def test_a_saliency_that_was_not_measured_is_an_error() -> None:
-    with pytest.raises(ValueError, match="saliency taylor was not measured in epoch 0; a loop"):
+    with pytest.raises(ValueError, match="saliency taylor was not measured in epoch 0; in a loop"):
         AtEpoch(epoch=0, saliency="taylor").decide(history([record(0, LAYOUT, {})]))
 
 

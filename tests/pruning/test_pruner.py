@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -12,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from pruning import EPI, AtEpoch, Policy, Pruner, Taylor
 from pruning.structure import UntraceableError
 from pruning.training.loop import open_data, open_model
+from pruning.training.models import small_mlp
 from pruning.training.trial import Trial
 
 
@@ -46,13 +50,17 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     return right
 
 
-@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
+@pytest.mark.parametrize(
+    "optimize",
+    [partial(torch.optim.SGD, lr=0.05, momentum=0.9), partial(torch.optim.AdamW, lr=0.02)],
+    ids=["sgd", "adamw"],
+)
 def test_the_loop_of_the_readme(
-    digits: tuple[Tensor, Tensor], kind: type[torch.optim.Optimizer]
+    digits: tuple[Tensor, Tensor], optimize: Callable[..., torch.optim.Optimizer]
 ) -> None:
     inputs, labels = digits
     model = network()
-    optimizer = kind(model.parameters(), lr=0.02)
+    optimizer = optimize(model.parameters())
     first, size = model[0].weight, sum(p.numel() for p in model.parameters())
     policy = EPI(ratio=0.5, saliency="taylor", window=2, threshold=0.8)
     x = inputs[:2]
@@ -60,7 +68,7 @@ def test_the_loop_of_the_readme(
     pruner = Pruner(model, optimizer, policy, example_input=x)
     loader = [(inputs[i : i + 30], labels[i : i + 30]) for i in range(0, 480, 30)]
     pruned_at = []
-    for epoch in range(8):
+    for epoch in range(16):
         for x, y in loader:
             loss = cross_entropy(model(x), y)
             loss.backward()
@@ -72,7 +80,7 @@ def test_the_loop_of_the_readme(
             at_the_cut = [parameter.detach().clone() for parameter in model.parameters()]
 
     assert len(pruned_at) == 1
-    assert 3 <= pruned_at[0] < 8  # no value before two epochs and the one compared
+    assert 3 <= pruned_at[0] < 12  # no value before two epochs and the one compared
     assert [at for at, _ in pruner.actions] == pruned_at
     assert sum(p.numel() for p in model.parameters()) < 0.6 * size
     assert pruner.network.unit_sparsity == 0.5
@@ -85,8 +93,8 @@ def test_the_loop_of_the_readme(
             assert not torch.equal(parameter, before)
         for value in optimizer.state[parameter].values():
             assert value is None or value.ndim == 0 or value.shape == parameter.shape
-    assert accuracy(model, inputs[480:], labels[480:]) > 0.6  # chance is 0.1
-    assert [record.epoch for record in pruner.records] == list(range(9))
+    assert accuracy(model, inputs[480:], labels[480:]) > 0.4  # chance is 0.1
+    assert [record.epoch for record in pruner.records] == list(range(17))
     assert "taylor" not in pruner.records[0].probes
     assert pruner.records[-1].costs["macs"] < pruner.records[0].costs["macs"]
 
@@ -209,3 +217,12 @@ def test_our_own_training_is_this_loop(policy: Policy) -> None:
     by_hand = {f"model.{name}": value for name, value in model.state_dict().items()}
     ours = {name: value for name, value in state_of(trial.training).items() if name in by_hand}
     assert_same_bits(ours, by_hand)
+
+
+def test_pruning_before_training_asks_for_start() -> None:
+    model = small_mlp((4,), 2, hidden=(8,))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pruner = Pruner(model, optimizer, AtEpoch(epoch=0), example_input=torch.zeros(2, 4))
+    model(torch.ones(2, 4)).sum().backward()
+    with pytest.raises(RuntimeError, match=r"call start\(\)"):
+        pruner.after_backward()

@@ -73,3 +73,11 @@ def test_the_quick_start_is_a_valid_sweep() -> None:
     trials = read(path).trials()
     assert {trial.policy.name for trial in trials} == {"dense", "at_epoch", "epi"}
     assert len({trial.seed for trial in trials}) >= 3
+
+
+def test_how_data_is_loaded_does_not_change_the_address() -> None:
+    few, many = (
+        Sweep.parse(changed(task__data={"source": "digits", "workers": workers})).trials()[0]
+        for workers in (0, 4)
+    )
+    assert few.address == many.address

@@ -1,0 +1,214 @@
+"""Where samples come from: digits, npz, torchvision, image folders, the user's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from pruning.errors import unknown
+from pruning.names import import_dotted, is_dotted
+from pruning.training.task import DataSpec
+
+_SMALL = 2**30
+"""Bytes up to which a set is held in memory as float32."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Samples [n, ...] and labels [n], with the parts the source has of its own."""
+
+    train: tuple[Tensor, Tensor]
+    validation: tuple[Tensor, Tensor] | None = None
+    test: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Datasets with the parts the source has of its own, and the transforms of a sample."""
+
+    train: Dataset[Any]
+    validation: Dataset[Any] | None
+    test: Dataset[Any] | None
+    shape: tuple[int, ...]
+    classes: int
+    augment: Callable[[Any], Tensor]
+    prepare: Callable[[Any], Tensor]
+
+
+def read(spec: DataSpec) -> Arrays | Sets:
+    """What a source holds. Raises ValueError or OSError if it cannot be had."""
+    kind, _, rest = spec.source.partition(":")
+    if spec.source == "digits":
+        return _digits()
+    if kind == "npz":
+        return _npz(Path(rest))
+    if kind == "torchvision":
+        return _torchvision(rest, spec.root)
+    if kind == "imagefolder":
+        return _imagefolder(Path(rest), spec.image_size)
+    if is_dotted(spec.source):
+        return _custom(spec)
+    names = {"digits", "npz:PATH", "torchvision:NAME", "imagefolder:PATH", "package.module:load"}
+    raise ValueError(unknown("data", spec.source, names))
+
+
+def _digits() -> Arrays:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return Arrays((_samples(digits.images / 16.0), _labels(digits.target)))
+
+
+def _npz(path: Path) -> Arrays:
+    if not path.is_file():
+        raise ValueError(f"file {str(path)!r} does not exist")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception as error:  # numpy and zipfile raise many kinds
+        raise ValueError(
+            f"{str(path)!r} is no npz file of plain arrays ({one_line(error)})"
+        ) from None
+    return _from_mapping(arrays, str(path))
+
+
+def _from_mapping(arrays: Mapping[str, Any], where: str) -> Arrays:
+    """Keras's names: x_train, y_train and, where there, x_val, y_val, x_test, y_test; or x, y."""
+    keys = set(arrays.keys())
+
+    def part(suffix: str) -> tuple[Tensor, Tensor] | None:
+        if not {f"x{suffix}", f"y{suffix}"} <= keys:
+            return None
+        return _samples(arrays[f"x{suffix}"]), _labels(arrays[f"y{suffix}"])
+
+    train = part("_train") or part("")
+    if train is None:
+        raise ValueError(f"{where} has {sorted(keys)}; x_train and y_train (or x and y) are needed")
+    return Arrays(train, part("_val"), part("_test"))
+
+
+def _samples(values: Any) -> Tensor:
+    """float32 [n, features] or [n, channels, height, width]; bytes become fractions."""
+    array = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+    scaled = array.float() / 255 if array.dtype == torch.uint8 else array.float()
+    if scaled.ndim == 3:
+        return scaled.unsqueeze(1)
+    if scaled.ndim == 4 and scaled.shape[-1] in (1, 3) and scaled.shape[1] not in (1, 3):
+        return scaled.permute(0, 3, 1, 2).contiguous()
+    return scaled
+
+
+def _labels(values: Any) -> Tensor:
+    array = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
+    return array.long().flatten()
+
+
+def _torchvision(name: str, root: str) -> Arrays | Sets:
+    known = [kind for kind in torchvision.datasets.__all__ if kind[0].isupper()]
+    if name not in known:
+        raise ValueError(unknown("torchvision data set", name, known))
+    make = getattr(torchvision.datasets, name)
+    try:
+        train, test = _train_and_test(make, root)
+    except Exception as error:  # without its files each set fails in its own way
+        raise ValueError(
+            f"torchvision:{name} cannot be had in {root!r} ({one_line(error)})"
+        ) from None
+    if hasattr(train, "data") and len(train) * np.prod(train.data.shape[1:]) * 4 <= _SMALL:
+        name_of_labels = "targets" if hasattr(train, "targets") else "labels"
+        parts = [(_samples(p.data), _labels(getattr(p, name_of_labels))) for p in (train, test)]
+        return Arrays(parts[0], test=parts[1])
+    sample = v2.functional.to_image(train[0][0])
+    size = min(sample.shape[-2:])
+    return _pictures(
+        train,
+        None,
+        test,
+        size,
+        len(getattr(train, "classes", None) or {label for _, label in train}),
+    )
+
+
+def _train_and_test(make: Callable[..., Any], root: str) -> tuple[Any, Any]:
+    try:
+        return make(root, train=True, download=True), make(root, train=False, download=True)
+    except TypeError:
+        return make(root, split="train", download=True), make(root, split="test", download=True)
+
+
+def _imagefolder(path: Path, size: int) -> Sets:
+    if not (path / "train").is_dir():
+        raise ValueError(f"folder {str(path / 'train')!r} does not exist")
+    folder = torchvision.datasets.ImageFolder
+    train = folder(str(path / "train"))
+    parts = {name: folder(str(path / name)) for name in ("val", "test") if (path / name).is_dir()}
+    for name, part in parts.items():
+        if part.classes != train.classes:
+            raise ValueError(f"{str(path / name)!r} has other classes than 'train'")
+    validation, test = (parts.get("val"), parts.get("test"))
+    if test is None:  # ImageNet's habit: only train and val; val is the final judge
+        validation, test = None, validation
+    return _pictures(train, validation, test, size, len(train.classes))
+
+
+def _pictures(
+    train: Dataset[Any],
+    validation: Dataset[Any] | None,
+    test: Dataset[Any] | None,
+    size: int,
+    classes: int,
+) -> Sets:
+    """ImageNet's usual transforms: a random resized crop and flip; a centre crop for judging."""
+    last = [
+        v2.ToImage(),
+        v2.RGB(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ]
+    augment = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), *last])
+    prepare = v2.Compose([v2.Resize(round(size / 0.875)), v2.CenterCrop(size), *last])
+    return Sets(train, validation, test, (3, size, size), classes, augment, prepare)
+
+
+def _custom(spec: DataSpec) -> Arrays | Sets:
+    load_data = import_dotted(spec.source)
+    try:
+        given = load_data(**spec.options)
+    except Exception as error:  # the user's code may fail in any way
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ValueError(f"{spec.source!r} failed ({reason})") from None
+    if isinstance(given, Mapping):
+        return _from_mapping(given, spec.source)
+    if not (isinstance(given, tuple) and len(given) == 3):
+        raise ValueError(
+            f"{spec.source!r} returned {type(given).__name__}; a mapping with x_train, y_train or "
+            f"three datasets (train, validation, test) are needed"
+        )
+    train, validation, test = given
+    if validation is None:
+        raise ValueError(f"{spec.source!r} has no validation part; policies are judged on it")
+    try:
+        sample = torch.as_tensor(train[0][0])
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(train[0][0]).__name__
+        raise ValueError(f"{spec.source!r} gives a {kind} as a sample, not a tensor") from None
+    named = getattr(train, "classes", None)
+    labels = () if named else (int(train[index][1]) for index in range(len(train)))
+    classes = len(named) if named else 1 + max(labels)
+    return Sets(
+        train, validation, test, tuple(sample.shape), classes, torch.as_tensor, torch.as_tensor
+    )
+
+
+def one_line(error: Exception) -> str:
+    """An error's text in one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,162 @@
+"""The benchmarks run to their end and write what they promise."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import epochs, gpu, gpu_plan, output, packages, pictures
+from benchmarks.gpu_measure import around
+from benchmarks.gpu_runs import Pace, Runs
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_before() -> Iterator[None]:
+    threads, tuning = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    yield
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = tuning
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def jpeg(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=100)
+    return np.frombuffer(file.getvalue(), dtype=np.uint8)
+
+
+def test_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    early = replace(epochs.quickstart(), cut_after=1)
+    monkeypatch.setattr(epochs, "quickstart", lambda: early)
+    file = tmp_path / "epochs.json"
+
+    assert epochs.main(["--repeats", "1", "--json", str(file)]) == 0
+
+    found = read(file)
+    assert [row["ratio"] for row in found["rows"]] == [0.0, 0.5, 0.7]
+    macs = [row["macs"] for row in found["rows"]]
+    assert macs == sorted(macs, reverse=True)
+    assert len(set(macs)) == 3
+    assert all(len(row["seconds"]) == 1 and row["time_share_min"] > 0 for row in found["rows"])
+    assert found["device"] == "CPU, 1 thread"
+    assert found["left_out"]
+    assert str(tmp_path) not in file.read_text(encoding="utf-8")
+    assert "of dense" in capsys.readouterr().out
+
+
+def test_gpu_benchmark_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that cannot be had costs its own rows only."""
+    plan = replace(gpu_plan.tiny(None), networks=("no_such_network", "small_cnn"))
+    monkeypatch.setattr(gpu_plan, "tiny", lambda cifar: plan)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    assert gpu.main(["--out", str(tmp_path), "--epochs", "4", "--no-tests"]) == 1
+
+    summary = read(tmp_path / "summary.json")
+    rows = summary["runs"]
+    runs = len(gpu_plan.policies(4))
+    assert not summary["gpu"]
+    assert "No GPU figure exists yet" in summary["note"]
+    assert [row["status"] for row in rows] == ["failed"] * runs + ["done"] * runs
+    assert "no_such_network" in rows[0]["reason"]
+    assert "no_such_network" in summary["calibration"]["errors"]
+    for row in rows[runs + 1 :]:
+        assert row["macs_after"] < row["macs_before"]
+        assert min(row["train_seconds_before"], row["train_seconds_after"]) > 0
+        assert row["epochs_before"] + row["epochs_after"] == 4
+    lines = (tmp_path / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4] * runs
+    assert "No GPU figure exists yet" in (tmp_path / "table.txt").read_text(encoding="utf-8")
+    assert str(tmp_path) not in (tmp_path / "summary.json").read_text(encoding="utf-8")
+
+
+def test_as_many_epochs_as_the_time_allows() -> None:
+    def fitting(seconds: float) -> int:
+        cpu = torch.device("cpu")
+        deadline = time.perf_counter() + seconds
+        runs = Runs(replace(gpu_plan.tiny(None), most_epochs=30), 0, cpu, deadline, print, print)
+        return runs.fitting([Pace(startup=1, tuning=1, epoch=3), Pace(1, 1, 1)])
+
+    assert fitting(400) == 15  # 5 runs of both: 5 * (2 * 3 + 4 * epochs) * 1.15 < 400
+    assert fitting(1) == gpu_plan.LEAST_EPOCHS
+    assert fitting(10_000) == 30
+
+
+def test_a_run_without_time_is_stopped() -> None:
+    rows: list[dict[str, Any]] = []
+    plan, late = gpu_plan.tiny(None), time.perf_counter() - 1
+
+    row = Runs(plan, 0, torch.device("cpu"), late, print, rows.append).one(
+        "small_cnn", "dense", 6, late
+    )
+
+    assert row["status"] == "failed"
+    assert "time budget" in row["reason"]
+
+
+def test_epochs_that_tune_kernels_do_not_count() -> None:
+    keys = ("prune_seconds", "probe_seconds", "images_per_second", "peak_memory_mib")
+    times = [9.0, 2.0, 2.0, 9.0, 1.0]
+    lines = [dict.fromkeys(keys, 1.0) | {"train_seconds": t, "macs": int(t)} for t in times]
+
+    found = around(lines, prune=3)
+
+    assert (found["train_seconds_before"], found["train_seconds_after"]) == (2.0, 1.0)
+    assert (found["first_epoch_seconds"], found["first_epoch_after_prune_seconds"]) == (9.0, 9.0)
+    assert around(lines, prune=None)["train_seconds_after"] is None
+
+
+def test_packed_pictures(tmp_path: Path) -> None:
+    """A file packed as JPEG gives the pictures that were packed, as many as are wanted."""
+    smooth = np.arange(64, dtype=np.uint8).reshape(8, 8, 1).repeat(3, axis=2)
+    jpegs = [jpeg(smooth + np.uint8(shift)) for shift in (0, 50, 100)]
+    offsets = np.cumsum([0, *(len(jpeg) for jpeg in jpegs)])
+    arrays: dict[str, Any] = {
+        f"{name}_{part}": values
+        for part in ("train", "test")
+        for name, values in (
+            ("jpeg", np.concatenate(jpegs)),
+            ("offset", offsets),
+            ("y", np.array([3, 1, 2])),
+        )
+    }
+    np.savez(tmp_path / "packed.npz", **arrays)
+
+    found = pictures.load(str(tmp_path / "packed.npz"), train=2)
+
+    assert found["x_train"].shape == (2, 8, 8, 3)
+    assert found["x_test"].shape == (3, 8, 8, 3)
+    assert found["y_train"].tolist() == [3, 1]
+    assert np.abs(found["x_train"][1].astype(int) - (smooth + 50.0)).max() <= 3
+
+
+def test_lacking_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(packages, "missing", lambda names: [n for n in names if n == "pydantic"])
+
+    with pytest.raises(SystemExit, match=r"^error: pydantic cannot be imported; run `make wheels`"):
+        packages.provide()
+
+
+def test_commands_name_no_folder() -> None:
+    given = ["--cifar", "/somewhere/data/cifar10.npz", "--out=/tmp/here", "--seed", "1"]
+
+    line = output.command("benchmarks.gpu", given)
+
+    assert line == "python -m benchmarks.gpu --cifar cifar10.npz --out=here --seed 1"
