@@ -1,4 +1,4 @@
-"""A trial as Ray Tune runs it: a reused actor that trains one epoch a step.
+"""A trial as Ray Tune runs it: a reused actor that trains some epochs a step.
 
 Torch is imported by the first step, not with this module: Tune gives a waiting trial the first
 actor that is free and discards the one that was starting for it, so actors that are slow to start
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SNAPSHOT_SECONDS = 30.0
 """How much training a lost worker may cost; a shorter trial needs no snapshot."""
+
+REPORT_SECONDS = 1.0
+"""A step of Tune trains whole epochs for about so long: each step is a round trip to the driver."""
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]
@@ -61,23 +64,23 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         from sweeps.curves import course
 
         trial = self.trial = self.trial or self._open(spec, store)
-        record = trial.step()
-        store.write_record(record)
-        devices = float(self.settings["devices"])
+        devices, began = float(self.settings["devices"]), time.monotonic()
+        while not trial.done and time.monotonic() - began < REPORT_SECONDS:
+            store.write_record(trial.step())
+            if time.monotonic() - self.saved > SNAPSHOT_SECONDS and not trial.done:
+                with trial.training.meter.section("snapshot"):
+                    store.write_snapshot(len(trial.records) - 1, snapshot.take(trial.training))
+                self.saved = time.monotonic()
         points = course(trial.records, trial.policy, trial.history, devices)
-        if trial.done:
-            summary = trial.summary()
-            summary["gpu_hours"] = summary["total_seconds"] * devices / 3600
-            summary["gpu_hours_spent"] = summary["gpu_hours"]
-            result = {"status": "finished", "summary": summary, "points": points}
-            store.write_result(result)
-            return {"points": [], "result": result, "done": True}
-        if time.monotonic() - self.saved > SNAPSHOT_SECONDS:
-            with trial.training.meter.section("snapshot"):
-                store.write_snapshot(record.epoch, snapshot.take(trial.training))
-            self.saved = time.monotonic()
-        new, self.reported = points[self.reported :], len(points)
-        return {"points": new}
+        if not trial.done:
+            new, self.reported = points[self.reported :], len(points)
+            return {"points": new}
+        summary = trial.summary()
+        summary["gpu_hours"] = summary["total_seconds"] * devices / 3600
+        summary["gpu_hours_spent"] = summary["gpu_hours"]
+        result = {"status": "finished", "summary": summary, "points": points}
+        store.write_result(result)
+        return {"points": [], "result": result, "done": True}
 
     def _open(self, spec: TrialSpec, store: TrialStore) -> Trial:
         import torch
