@@ -62,6 +62,7 @@ def run(
     from dashboards import plots, tables
     from sweeps import preflight
     from sweeps.config import read
+    from sweeps.results import count_warnings
     from sweeps.run import run as run_sweep
     from sweeps.store import Store, folder_name
     from sweeps.tracking import check_tracking
@@ -72,7 +73,7 @@ def run(
     store.check()
     uri = _tracking(storage, tracking_uri)
     check_tracking(uri)
-    with ray_session():
+    with ray_session(sweep.resources.cpus, sweep.resources.gpus):
         rows = run_sweep(sweep, trials, store, uri, console)
     console.print(tables.settings_table(rows))
     picture = store.root / "plots" / f"{folder_name(sweep.name)}.png"
@@ -80,6 +81,8 @@ def run(
     failed = [row for row in rows if row["status"] != "finished"]
     for row in failed:
         console.print(f"{row['trial']} {row['status']}: {row['reason']}", markup=False)
+    for warning, count in count_warnings(rows).most_common():
+        console.print(f"warning in {count} of {len(rows)} trials: {warning}", markup=False)
     console.print(f"* no other setting beats it in {_objectives(sweep.objectives)}")
     console.print(f"plot: {picture}", soft_wrap=True)
     where = [] if storage == DEFAULT_STORAGE else [f"--storage {storage}"]

@@ -4,27 +4,85 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pruning.errors import InputError
+
 
 @contextmanager
-def ray_session() -> Iterator[None]:
+def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
     """Connect to the cluster at ``RAY_ADDRESS``; without one, run a local Ray while inside.
 
-    The local one serves no dashboard. Raises ConnectionError if the cluster cannot be reached.
+    cpus, gpus: what one trial needs. The local Ray serves no dashboard. Raises InputError if this
+    machine lacks what a trial needs (it would wait for ever), or the cluster cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _knock(address)
+    else:
+        _check_machine(cpus, gpus)
     import ray
 
     if ray.is_initialized():
         yield
         return
-    address = os.environ.get("RAY_ADDRESS")
     here: dict[str, object] = {} if address else {"include_dashboard": False}
-    ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
     try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
+    except (ConnectionError, ValueError) as error:
+        raise _unreachable(address, error) from None
+    try:
+        if address:
+            _look_at_cluster(ray.cluster_resources(), cpus, gpus)
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Try the address: Ray itself would end this process without an exception."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:  # "auto", "local"
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from None
+
+
+def _unreachable(address: str | None, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(
+        f"RAY_ADDRESS: {address!r} cannot be reached ({reason}); host:port of a running cluster "
+        f"is needed, or nothing to run here"
+    )
+
+
+def _check_machine(cpus: float, gpus: float) -> None:
+    import torch
+
+    for name, wanted, there in (
+        ("cpus", cpus, os.cpu_count() or 1),
+        ("gpus", gpus, torch.cuda.device_count()),
+    ):
+        if wanted > there:
+            raise InputError(
+                f"resources.{name}: {wanted:g} is not allowed: this machine has {there} "
+                f"(or give the address of a cluster in RAY_ADDRESS)"
+            )
+
+
+def _look_at_cluster(there: dict[str, float], cpus: float, gpus: float) -> None:
+    """A cluster may grow when asked, so what it lacks now is no error."""
+    for name, wanted in (("CPU", cpus), ("GPU", gpus)):
+        if wanted > there.get(name, 0):
+            warnings.warn(
+                f"a trial needs {wanted:g} {name}s, the cluster has {there.get(name, 0):g} now: "
+                f"the sweep waits until it has grown",
+                stacklevel=2,
+            )

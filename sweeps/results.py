@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,7 +35,7 @@ Row = dict[str, Any]
 def row(trial: str, setting: Mapping[str, Any], seed: int, result: Mapping[str, Any]) -> Row:
     """The row of one trial from what its store holds; figures are None where it failed.
 
-    Beside the columns it has ``setting``, the policy as a sweep file writes it.
+    Beside the columns it has ``setting``, the policy as a sweep file writes it, and ``warnings``.
     """
     summary = result.get("summary") or {}
     return {
@@ -48,6 +49,7 @@ def row(trial: str, setting: Mapping[str, Any], seed: int, result: Mapping[str, 
         "pareto": False,
         "reason": result.get("reason", ""),
         "setting": dict(setting),
+        "warnings": list(summary.get("warnings", ())),
     }
 
 
@@ -95,6 +97,11 @@ def mark_pareto(rows: list[Row], objectives: Mapping[str, str]) -> list[Row]:
             for found in group:
                 found["pareto"] = bool(best)
     return rows
+
+
+def count_warnings(rows: Iterable[Row]) -> Counter[str]:
+    """Each warning and how many trials have it."""
+    return Counter(warning for found in rows for warning in set(found["warnings"]))
 
 
 def to_csv(rows: Iterable[Row]) -> str:

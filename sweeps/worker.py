@@ -65,12 +65,14 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
         trial = self.trial = self.trial or self._open(spec, store)
         devices, began = float(self.settings["devices"]), time.monotonic()
-        while not trial.done and time.monotonic() - began < REPORT_SECONDS:
+        while True:
             store.write_record(trial.step())
             if time.monotonic() - self.saved > SNAPSHOT_SECONDS and not trial.done:
                 with trial.training.meter.section("snapshot"):
                     store.write_snapshot(len(trial.records) - 1, snapshot.take(trial.training))
                 self.saved = time.monotonic()
+            if trial.done or time.monotonic() - began > REPORT_SECONDS:
+                break
         points = course(trial.records, trial.policy, trial.history, devices)
         if not trial.done:
             new, self.reported = points[self.reported :], len(points)

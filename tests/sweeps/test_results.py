@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sweeps.pareto import pareto
-from sweeps.results import COLUMNS, Row, mark_pareto, row, to_csv, to_json
+from sweeps.results import COLUMNS, Row, count_warnings, mark_pareto, row, to_csv, to_json
 
 BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
 
@@ -69,6 +69,15 @@ def test_csv_and_json_have_all_columns() -> None:
     loaded = json.loads(to_json(rows))
     assert set(loaded[0]) == set(COLUMNS)
     assert loaded[1]["val_accuracy"] is None
+
+
+def test_warnings_are_counted_by_trial() -> None:
+    summary = {"warnings": ["on its floor", "on its floor", "never crossed"]}
+    rows = [
+        row("a", {"policy": "epi"}, 0, {"status": "finished", "summary": summary}),
+        row("b", {"policy": "epi"}, 1, {"status": "failed", "reason": "lost"}),
+    ]
+    assert count_warnings(rows) == {"on its floor": 1, "never crossed": 1}
 
 
 @pytest.mark.parametrize("count", [0, 1])

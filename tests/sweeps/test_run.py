@@ -164,7 +164,7 @@ def test_a_worker_goes_on_from_its_snapshot(
     from sweeps import worker
 
     monkeypatch.setattr(worker, "SNAPSHOT_SECONDS", 0.0)
-    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-9)
+    monkeypatch.setattr(worker, "REPORT_SECONDS", 0.0)
     spec = sweep.trials[2]
     config = {
         "trial": json.dumps(spec.to_json()),
