@@ -33,7 +33,7 @@ test-oldest: .venv-oldest/.installed
 .venv-oldest/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install -q -c constraints.txt uv
-	grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' constraints.txt > .venv-oldest/constraints.txt
+	grep -vE '^(torch|torchvision|triton|setuptools|nvidia-.*|cuda-.*)==' constraints.txt > .venv-oldest/constraints.txt
 	.venv-oldest/bin/uv pip install -q --python .venv-oldest/bin/python -c .venv-oldest/constraints.txt \
 		torch==2.11.0 torchvision==0.26.0 gpytorch torch-pruning pydantic safetensors scikit-learn \
 		pytest pytest-timeout

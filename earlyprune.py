@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from pruning.errors import InputError
+
+if TYPE_CHECKING:
+    from sweeps.results import Row
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -78,19 +82,15 @@ def run(
     console.print(tables.settings_table(rows))
     picture = store.root / "plots" / f"{folder_name(sweep.name)}.png"
     plots.save(plots.sweep_figure(rows, sweep.name), picture)
-    failed = [row for row in rows if row["status"] != "finished"]
-    for row in failed:
-        console.print(f"{row['trial']} {row['status']}: {row['reason']}", markup=False)
     for warning, count in count_warnings(rows).most_common():
         console.print(f"warning in {count} of {len(rows)} trials: {warning}", markup=False)
-    console.print(f"* no other setting beats it in {_objectives(sweep.objectives)}")
+    objectives = ", ".join(f"{name} ({way})" for name, way in sweep.objectives.items())
+    console.print(f"* no other setting beats it in {objectives}")
     console.print(f"plot: {picture}", soft_wrap=True)
-    where = [] if storage == DEFAULT_STORAGE else [f"--storage {storage}"]
-    where += [f"--tracking-uri {tracking_uri}"] if tracking_uri else []
-    console.print(f"trials: {' '.join(['earlyprune results', _quoted(sweep.name), *where[:1]])}")
-    console.print(f"MLflow: {' '.join([_command(), 'ui', *where])}", soft_wrap=True)
-    if failed:
-        raise typer.Exit(1)
+    same = [] if storage == DEFAULT_STORAGE else ["--storage", str(storage)]
+    _suggest("trials", "results", sweep.name, *same)
+    _suggest("MLflow", "ui", *same, *(["--tracking-uri", tracking_uri] if tracking_uri else []))
+    raise typer.Exit(_exit_code(rows))
 
 
 @app.command()
@@ -162,14 +162,20 @@ def _tracking(storage: Path, given: str | None) -> str:
     return given or f"sqlite:///{storage / 'mlflow.db'}"
 
 
-def _objectives(objectives: dict[str, Any]) -> str:
-    return ", ".join(f"{name} ({way})" for name, way in objectives.items())
+def _exit_code(rows: list[Row]) -> int:
+    """0; 1 if a trial failed; 130, as for any interrupted command, if some have not ended."""
+    failed = [row for row in rows if row["status"] == "failed"]
+    left = sum(row["status"] == "unfinished" for row in rows)
+    for row in failed:
+        console.print(f"{row['trial']} failed: {row['reason']}", markup=False, soft_wrap=True)
+    if left:
+        console.print(f"stopped with {left} of {len(rows)} trials to go; run it again to go on")
+    return 130 if left else int(bool(failed))
 
 
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)
+def _suggest(what: str, *arguments: str) -> None:
+    """A line with a command to copy."""
+    console.print(f"{what}: {shlex.join([_command(), *arguments])}", markup=False, soft_wrap=True)
 
 
 def _command() -> str:

@@ -44,7 +44,7 @@ def run(
         },
     )
     tracker = Tracker(tracking_uri, sweep.name, sweep.name, {"earlyprune.sweep": sweep.name})
-    outcome = "KILLED"
+    ended = False
     try:
         with Display(console, len(trials), sweep.task.epochs) as display:
             journal = Journal(trials, store, tracker, display)
@@ -58,9 +58,9 @@ def run(
             if waiting:
                 _tune(waiting, sweep.resources, sweep.retries, store, journal)
         rows = read_rows(store, sweep.name)
-        outcome = "FINISHED"
+        ended = all(row["status"] != "unfinished" for row in rows)
     finally:
-        tracker.close("FINISHED" if outcome == "FINISHED" else "KILLED")
+        tracker.close("FINISHED" if ended else "KILLED")
     return rows
 
 
