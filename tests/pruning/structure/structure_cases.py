@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pruning.structure import Units
 from pruning.structure.layout import Bools
+from pruning.training.models import small_cnn, small_mlp, small_resnet
 
 SMALL: dict[str, Callable[[], nn.Module]] = {
     "cnn": cnn,
@@ -20,6 +21,9 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "separable": Separable,
     "concat": Concat,
     "tied": Tied,
+    "small_cnn": lambda: small_cnn((1, 8, 8), 10),
+    "small_mlp": lambda: small_mlp((1, 8, 8), 10),
+    "small_resnet": lambda: small_resnet((1, 8, 8), 10),
 }
 
 BIG = {

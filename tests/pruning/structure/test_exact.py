@@ -14,7 +14,7 @@ from pruning.structure.copies import copy_model
 from pruning.structure.verify import ignore
 
 CASES = [(name, ratio) for name in SMALL for ratio in (0.1, 0.5, 0.9)]
-CASES += [(name, 0.5) for name in BIG] + [("resnet18", 0.95), ("regnet_y_400mf", 0.2)]
+CASES += [(name, ratio) for name in BIG for ratio in (0.2, 0.5, 0.8)] + [("resnet18", 0.95)]
 
 
 @cache
