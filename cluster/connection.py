@@ -33,7 +33,9 @@ def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
         return
     here: dict[str, object] = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
+        ray.init(
+            address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **here
+        )
     except (ConnectionError, ValueError) as error:
         raise _unreachable(address, error) from None
     try:
