@@ -77,6 +77,12 @@ def _check_machine(cpus: float, gpus: float) -> None:
                 f"resources.{name}: {wanted:g} is not allowed: this machine has {there} "
                 f"(or give the address of a cluster in RAY_ADDRESS)"
             )
+    if torch.cuda.device_count() and not gpus:
+        warnings.warn(
+            "this machine has a GPU that the sweep leaves idle; give trials a share of it with "
+            "resources: {gpus: 0.5}",
+            stacklevel=2,
+        )
 
 
 def _look_at_cluster(there: dict[str, float], cpus: float, gpus: float) -> None:

@@ -169,6 +169,7 @@ def _tune(
             "trial": json.dumps(spec.to_json()),
             "storage": str(store.root.resolve()),
             "threads": resources.cpus,
+            "gpus": resources.gpus,
             "devices": resources.devices,
         }
         for spec in trials

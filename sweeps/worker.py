@@ -29,7 +29,8 @@ REPORT_SECONDS = 1.0
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains the trial in its configuration, epoch by epoch, and keeps what it leaves.
 
-    config: ``trial`` (TrialSpec as JSON), ``storage`` (folder), ``threads``, ``devices``.
+    config: ``trial`` (TrialSpec as JSON), ``storage`` (folder), ``threads``,
+    ``gpus`` (a trial that asked for none trains on the CPU), ``devices`` (charged per second).
     A trial whose worker was lost goes on from its last snapshot. One that fails for a reason of its
     own reports that reason and ends; the actor lives on for the next.
     """
@@ -90,7 +91,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         from pruning.training.trial import Trial
 
         torch.set_num_threads(max(1, int(self.settings["threads"])))
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if self.settings["gpus"] else "cpu"
         found = store.resume_point()
         data, records = found or (None, ())
         trial = Trial(spec.task, spec.policy, spec.seed, device, data, records)

@@ -170,6 +170,7 @@ def test_a_worker_goes_on_from_its_snapshot(
         "trial": json.dumps(spec.to_json()),
         "storage": str(tmp_path),
         "threads": 1,
+        "gpus": 0,
         "devices": 1,
     }
     first = worker.Worker(config)
