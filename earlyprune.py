@@ -20,13 +20,18 @@ from pruning.errors import InputError
 
 if TYPE_CHECKING:
     from sweeps.results import Row
+    from sweeps.run import Outcome
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+store_app = typer.Typer(no_args_is_help=True)
+app.add_typer(store_app, name="store", help="Look at what is stored, and make room.")
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 Config = Annotated[Path, typer.Argument(help="The sweep file (YAML).")]
 Name = Annotated[str, typer.Argument(help="The sweep's name.")]
-Storage = Annotated[Path, typer.Option(help="Folder of all that is trained and recorded.")]
+Storage = Annotated[
+    str, typer.Option(help="Folder of all that is trained and recorded, or an address: s3://...")
+]
 TrackingUri = Annotated[
     str | None,
     typer.Option(help="MLflow's address; by default an SQLite database in the storage."),
@@ -35,7 +40,8 @@ Change = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field, for example task.epochs=5; may be repeated."),
 ]
-DEFAULT_STORAGE = Path("earlyprune-runs")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_STORAGE = "earlyprune-runs"
 
 
 class Format(StrEnum):
@@ -60,37 +66,52 @@ def run(
     storage: Storage = DEFAULT_STORAGE,
     tracking_uri: TrackingUri = None,
     change: Change = None,
+    independent: Annotated[
+        bool, typer.Option("--independent", help="Train every trial alone, sharing nothing.")
+    ] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Train nothing: replay what is stored, without Ray.")
+    ] = False,
 ) -> None:
     """Run a sweep here, or on the Ray cluster at RAY_ADDRESS; run again, it goes on."""
+    from contextlib import nullcontext
+
     from cluster.connection import ray_session
     from dashboards import plots, tables
     from sweeps import preflight
     from sweeps.config import read
     from sweeps.results import count_warnings
+    from sweeps.run import Mode, sweep_name
     from sweeps.run import run as run_sweep
     from sweeps.store import Store, folder_name
     from sweeps.tracking import check_tracking
 
+    if independent and replay:
+        raise InputError("--replay: replays shared training, --independent shares none: give one")
+    mode = Mode(independent, train=not replay)
     sweep = read(config, change or [])
     trials = preflight.check(sweep)
     store = Store(storage)
-    store.check()
+    store.files.check()
     uri = _tracking(storage, tracking_uri)
     check_tracking(uri)
-    with ray_session(sweep.resources.cpus, sweep.resources.gpus):
-        rows = run_sweep(sweep, trials, store, uri, console)
+    needs = sweep.resources
+    with nullcontext() if replay else ray_session(needs.cpus, needs.gpus):
+        outcome = run_sweep(sweep, trials, store, uri, console, mode)
+    rows, name = outcome.rows, sweep_name(sweep, mode)
     console.print(tables.settings_table(rows))
-    picture = store.root / "plots" / f"{folder_name(sweep.name)}.png"
-    plots.save(plots.sweep_figure(rows, sweep.name), picture)
+    picture = _here(storage) / "plots" / f"{folder_name(name)}.png"
+    plots.save(plots.sweep_figure(rows, name), picture)
     for warning, count in count_warnings(rows).most_common():
         console.print(f"warning in {count} of {len(rows)} trials: {warning}", markup=False)
     objectives = ", ".join(f"{name} ({way})" for name, way in sweep.objectives.items())
     console.print(f"* no other setting beats it in {objectives}")
+    console.print(_shared(outcome))
     console.print(f"plot: {picture}", soft_wrap=True)
-    same = [] if storage == DEFAULT_STORAGE else ["--storage", str(storage)]
-    _suggest("trials", "results", sweep.name, *same)
+    same = [] if storage == DEFAULT_STORAGE else ["--storage", storage]
+    _suggest("trials", "results", name, *same)
     _suggest("MLflow", "ui", *same, *(["--tracking-uri", tracking_uri] if tracking_uri else []))
-    raise typer.Exit(_exit_code(rows))
+    raise typer.Exit(_exit_code(rows, replay))
 
 
 @app.command()
@@ -98,21 +119,28 @@ def plan(
     config: Config,
     storage: Storage = DEFAULT_STORAGE,
     change: Change = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Train for some seconds to estimate hours.")
+    ] = False,
 ) -> None:
-    """Say what a sweep would train, and train nothing."""
-    from sweeps import planning, preflight
+    """Say what a sweep would train, alone and shared; needs neither its data nor its model."""
+    from dashboards.plans import plan_lines
+    from sweeps import planning
     from sweeps.config import read
     from sweeps.store import Store
 
     sweep = read(config, change or [])
-    figures = planning.plan(sweep, preflight.check(sweep), Store(storage))
+    timings = None
+    if calibrate:
+        from sweeps import calibration, preflight
+
+        timings = calibration.calibrate(sweep, preflight.check(sweep))
+    figures = planning.plan(sweep, sweep.trials(), Store(storage), timings)
     if as_json:
         print(json.dumps(figures, indent=1))
-        return
-    for name, value in figures.items():
-        shown = "unknown before a trial has finished" if value is None else value
-        console.print(f"{name.replace('_', ' '):>20}: {shown}")
+    else:
+        console.print("\n".join(plan_lines(figures)), markup=False, highlight=False)
 
 
 @app.command()
@@ -132,6 +160,57 @@ def results(
         console.print(tables.trials_table(rows))
     else:
         print((to_csv if form is Format.csv else to_json)(rows))
+
+
+@store_app.command("show")
+def store_show(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """Say what is stored, and how much room it takes."""
+    from dashboards import tables
+    from sweeps.inventory import show
+    from sweeps.store import Store
+
+    found = show(Store(storage))
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        for part in tables.storage(found):
+            console.print(part)
+
+
+@store_app.command("prune")
+def store_prune(
+    storage: Storage = DEFAULT_STORAGE,
+    older_than: Annotated[
+        str | None, typer.Option(help="Paths not written to for so long: 12h, 30d, 6w.")
+    ] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="This sweep, and what no other sweep stands on.")
+    ] = None,
+    to_size: Annotated[
+        str | None, typer.Option(help="What it takes to come down to so much: 10GB.")
+    ] = None,
+    snapshots_only: Annotated[
+        bool, typer.Option("--snapshots-only", help="Of that only snapshots.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Make room: what goes is trained again where it is needed again."""
+    from dashboards import tables
+    from sweeps import housekeeping
+    from sweeps.store import Store
+
+    def agreed(removal: housekeeping.Removal) -> bool:
+        console.print(tables.removal(removal))
+        return yes or typer.confirm("remove this?", abort=True)
+
+    choose = housekeeping.choice(older_than, sweep, to_size, snapshots_only)
+    removal = housekeeping.prune(Store(storage), choose, agreed, dry_run)
+    if dry_run and removal.entries:
+        console.print(tables.removal(removal))
+    size, left = tables.size(removal.size), tables.size(removal.left)
+    done = "would be removed" if dry_run else "removed"
+    console.print(f"{size} {done}, {left} stay" if removal.entries else f"nothing {done}")
 
 
 @app.command()
@@ -158,16 +237,35 @@ def ui(
     os.execv(sys.executable, [*server, "--backend-store-uri", uri])
 
 
-def _tracking(storage: Path, given: str | None) -> str:
-    return given or f"sqlite:///{storage / 'mlflow.db'}"
+def _here(storage: str) -> Path:
+    """The folder on this machine for what is not kept at a remote address."""
+    return Path(DEFAULT_STORAGE if "://" in storage else storage)
 
 
-def _exit_code(rows: list[Row]) -> int:
+def _tracking(storage: str, given: str | None) -> str:
+    if given is None:
+        _here(storage).mkdir(parents=True, exist_ok=True)
+    return given or f"sqlite:///{_here(storage) / 'mlflow.db'}"
+
+
+def _shared(outcome: Outcome) -> str:
+    """What sharing saved."""
+    times = outcome.alone / outcome.distinct if outcome.distinct else 1
+    return (
+        f"epochs: {outcome.trained:,} trained now; the trials stand on {outcome.distinct:,} "
+        f"distinct ones, alone they would be {outcome.alone:,} ({times:.1f} times as many)"
+    )
+
+
+def _exit_code(rows: list[Row], replay: bool) -> int:
     """0; 1 if a trial failed; 130, as for any interrupted command, if some have not ended."""
     failed = [row for row in rows if row["status"] == "failed"]
     left = sum(row["status"] == "unfinished" for row in rows)
     for row in failed:
         console.print(f"{row['trial']} failed: {row['reason']}", markup=False, soft_wrap=True)
+    if left and replay:
+        console.print(f"{left} of {len(rows)} trials need epochs that are not stored")
+        return 1
     if left:
         console.print(f"stopped with {left} of {len(rows)} trials to go; run it again to go on")
     return 130 if left else int(bool(failed))
@@ -186,12 +284,24 @@ def _command() -> str:
 
 
 def main() -> None:
-    """The command ``earlyprune``. What a user gave and cannot be used ends it with code 2."""
+    """The command ``earlyprune``. What a user gave and cannot be used ends it with code 2,
+    a storage that is full or out of reach with code 3."""
     try:
         app()
     except InputError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        _complain(error)
         sys.exit(2)
+    except Exception as error:
+        from sweeps.files import StorageError
+
+        if not isinstance(error, StorageError):
+            raise
+        _complain(error)
+        sys.exit(3)
+
+
+def _complain(error: Exception) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from pruning import Policy, Saliency
+from sweeps.housekeeping import Removal
 from sweeps.results import Row, by_setting, describe, deviation, mean
 
 
@@ -84,6 +85,63 @@ def policies_table(kinds: Iterable[type[Policy]]) -> Table:
         ]
         table.add_row(kind.name, summary, "\n".join(settings), kind.paper)
     return table
+
+
+def storage(found: Mapping[str, Any]) -> list[Table | str]:
+    """What ``sweeps.inventory.show`` found."""
+    heads = "epochs|paths|records|bytes|snapshots|bytes|all bytes|trials"
+    place = escape(found["storage"])
+    tasks = _table(f"{place}: {size(found['bytes'])}", "model|data|seeds", heads)
+    tasks.add_column("last use")
+    for row in found["tasks"]:
+        tasks.add_row(
+            *(escape(text) for text in (row["model"], row["data"], _numbers(row["seeds"]))),
+            f"{row['epochs']:,}",
+            f"{row['paths']:,}",
+            f"{row['records']:,}",
+            size(row["record_bytes"]),
+            f"{row['snapshots']:,}",
+            size(row["snapshot_bytes"]),
+            size(row["bytes"]),
+            f"{row['trials']:,}",
+            row["last_use"],
+        )
+    sweeps = _table("sweeps", "name", "trials|ended|bytes of its own")
+    for row in found["sweeps"]:
+        sweeps.add_row(
+            escape(row["name"]), str(row["trials"]), str(row["ended"]), size(row["only_bytes"])
+        )
+    lines = {
+        "other files (MLflow, plots)": found["other_bytes"] and size(found["other_bytes"]),
+        "sweeps that cannot be read": found["unreadable"],
+    }
+    told = [f"{what}: {count}" for what, count in lines.items() if count]
+    shown = [table for table in (tasks, sweeps) if table.row_count]
+    return [*(shown or [f"nothing is stored in {place}"]), *told]
+
+
+def removal(going: Removal) -> Table:
+    """What goes of a storage."""
+    table = _table("to remove", "what", "files|bytes")
+    for kind, (count, taken) in going.by_kind().items():
+        if count:
+            table.add_row(kind, f"{count:,}", size(taken))
+    return table
+
+
+def size(count: float) -> str:
+    """Bytes to read: ``1.2 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.5 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    """Seeds in a few characters."""
+    shown = " ".join(map(str, numbers[:8]))
+    return shown + (f" ... ({len(numbers)})" if len(numbers) > 8 else "")
 
 
 def _table(title: str, texts: str, figures: str) -> Table:

@@ -67,7 +67,7 @@ class TrialSpec:
         return f"{name}-{self.address[:8]}-s{self.seed}"
 
     def to_json(self) -> dict[str, Any]:
-        """What a worker needs to run it."""
+        """What another process needs to run it."""
         task = self.task.model_dump(mode="json")
         return {"task": task, "policy": self.setting, "seed": self.seed}
 
@@ -81,8 +81,10 @@ class Sweep(Settings):
     """A sweep file.
 
     policies: each a name or a mapping ``{policy: name, field: value or {grid: [...]}}``.
-    objectives: what the Pareto set is about. retries: how often a trial whose worker was lost is
-    tried again.
+    objectives: what the Pareto set is about. retries: how often in a row training that was lost
+    with its worker is tried again without getting further. snapshots: which are kept: ``all``,
+    those of dense training (``trunk``), ``forks`` only, or every n-th; what is missing is trained
+    again when it is needed.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -95,6 +97,7 @@ class Sweep(Settings):
     }
     resources: Resources = Resources()
     retries: Annotated[int, Field(ge=0)] = 2
+    snapshots: Literal["all", "trunk", "forks"] | Annotated[int, Field(ge=1)] = "trunk"
 
     @field_validator("objectives")
     @classmethod

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
-from pruning.history import History, Record
-from pruning.policies import Policy
+from pruning.training.summary import own_seconds, summarize
+from sweeps.rider import Rider
+from sweeps.store import Stored
 
 Point = dict[str, float]
 
 
-def course(
-    records: Sequence[Record], policy: Policy, history: History, devices: float
-) -> list[Point]:
+def course(epochs: Sequence[Stored], rider: Rider) -> list[Point]:
     """A point an epoch, the first after one epoch of training.
 
-    Names are those of the results' columns; seconds and GPU-hours are sums up to that epoch.
-    ``indicator`` is what the policy watches, where it has a value. devices: charged per second.
+    epochs: of the rider's path, the untrained network's first. Names are those of the results'
+    columns; seconds and GPU-hours are sums up to that epoch, of this trial as if it had run alone.
+    ``indicator`` is what the policy watches, where it has a value.
     """
-    dense = records[0].costs
-    train = total = 0.0
+    dense = epochs[0].record.costs
+    train = hours = 0.0
     points: list[Point] = []
-    for index, record in enumerate(records):
-        train += record.seconds.get("train", 0.0)
-        total += sum(record.seconds.values())
-        if not index:
+    for stored, (deciding, indicator) in zip(epochs, rider.state.decided, strict=False):
+        record = stored.record
+        own = own_seconds(record, rider.sections)
+        train += own.get("train", 0.0)
+        hours += (sum(own.values()) + deciding) * stored.devices / 3600
+        if record.epoch == 0:
             continue
         point = {
             "epoch": record.epoch,
@@ -36,8 +38,27 @@ def course(
             "params": record.costs["params"],
             "macs": record.costs["macs"],
             "train_seconds": train,
-            "gpu_hours": total * devices / 3600,
+            "gpu_hours": hours,
         }
-        indicator = policy.indicator(replace(history, records=history.records[: index + 1]))
         points.append(point if indicator is None else {**point, "indicator": indicator})
     return points
+
+
+def outcome(epochs: Sequence[Stored], rider: Rider) -> dict[str, Any]:
+    """How a trial that has ended went: ``status``, ``reason``, and its figures in ``summary``.
+
+    gpu_hours: what it would have cost alone. gpu_hours_spent: what was charged to it.
+    """
+    spent = sum(stored.charges.get(rider.key, 0.0) for stored in epochs) / 3600
+    if rider.state.failure is not None:
+        summary: dict[str, Any] = {"gpu_hours_spent": spent}
+        return {"status": "failed", "reason": rider.state.failure, "summary": summary}
+    summary = summarize(
+        [stored.record for stored in epochs],
+        [(turn.epoch, turn.warnings) for turn in rider.state.turns],
+        rider.policy.probes(),
+        sum(seconds for seconds, _ in rider.state.decided),
+    )
+    hours = course(epochs, rider)[-1]["gpu_hours"]
+    summary |= {"gpu_hours": hours, "gpu_hours_spent": spent}
+    return {"status": "finished", "reason": "", "summary": summary}

@@ -1,67 +1,156 @@
-"""Running a sweep: its unfinished trials go to Ray Tune, what they report to disk and MLflow."""
+"""Running a sweep: its trials ride what is stored, and what is missing is trained on Ray Tune."""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
-from sweeps.config import Resources, Sweep, TrialSpec
+from pruning.settings import digest
+from sweeps.config import Sweep, TrialSpec
+from sweeps.journal import Journal
+from sweeps.library import Library
+from sweeps.lock import locked
 from sweeps.progress import Display
-from sweeps.results import METRICS, Row, mark_pareto, row
-from sweeps.store import Store
+from sweeps.results import Row, mark_pareto, row
+from sweeps.ride import Report
+from sweeps.rider import Rider, State, code
+from sweeps.store import Branching, Store, folder_name
 from sweeps.tracking import Tracker
+from sweeps.tree import ENDED_WORKER, Tree
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep went.
+
+    rows: one a trial. trained: epochs this run has trained. distinct: epochs that the finished
+    trials stand on. alone: what they would have been, each trial for itself.
+    """
+
+    rows: list[Row]
+    trained: int
+    distinct: int
+    alone: int
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a sweep is run.
+
+    independent: every trial alone, sharing nothing. train: False refuses to train, and only replays
+    what is stored.
+    """
+
+    independent: bool = False
+    train: bool = True
 
 
 def run(
-    sweep: Sweep, trials: Sequence[TrialSpec], store: Store, tracking_uri: str, console: Console
-) -> list[Row]:
-    """Train what is not finished yet and return a row a trial. Ray must be connected.
+    sweep: Sweep,
+    trials: Sequence[TrialSpec],
+    store: Store,
+    tracking_uri: str,
+    console: Console,
+    mode: Mode = Mode(),
+) -> Outcome:
+    """Train what is not stored yet. Ray must be connected, unless ``mode`` only replays.
 
-    Run again, it goes on: finished trials are read from the store, others continue from their
-    snapshots. MLflow is told about all of them; what it has already is not logged twice.
+    Run again, it goes on: what is stored is replayed. MLflow is told about all trials; what it has
+    already is not logged twice. One driver at a time works on a task, a second one waits. Raises
+    StorageError if the storage fails.
     """
-    store.write_sweep(
-        sweep.name,
-        {
-            "name": sweep.name,
-            "objectives": sweep.objectives,
-            "trials": [
-                {
-                    "id": spec.id,
-                    "address": spec.address,
-                    "setting": spec.shown,
-                    "seed": spec.seed,
-                }
-                for spec in trials
-            ],
-            "config": sweep.model_dump(mode="json"),
-        },
-    )
-    tracker = Tracker(tracking_uri, sweep.name, sweep.name, {"earlyprune.sweep": sweep.name})
+    task = sweep.task.address()
+    name = sweep_name(sweep, mode)
+
+    def waiting(holder: dict[str, Any]) -> None:
+        console.print(
+            f"waiting for another earlyprune on this storage: {holder.get('owner', 'unknown')}, "
+            f"process {holder.get('pid')} on {holder.get('host')}",
+            markup=False,
+        )
+
+    names = [f"task-{task}", f"sweep-{folder_name(name)}"]
+    with locked(store.files, names, owner=f"sweep {name!r}", wait=waiting):
+        return _run(sweep, trials, store, tracking_uri, console, mode)
+
+
+def sweep_name(sweep: Sweep, mode: Mode) -> str:
+    """The name results are kept under: trials that share nothing are another sweep."""
+    return f"{sweep.name}-independent" if mode.independent else sweep.name
+
+
+def _run(
+    sweep: Sweep,
+    trials: Sequence[TrialSpec],
+    store: Store,
+    tracking_uri: str,
+    console: Console,
+    mode: Mode,
+) -> Outcome:
+    name = sweep_name(sweep, mode)
+    keys = [
+        digest([spec.address, "alone"]) if mode.independent else spec.address for spec in trials
+    ]
+    described = [
+        {"id": spec.id, "key": key, "setting": spec.shown, "seed": spec.seed}
+        for key, spec in zip(keys, trials, strict=True)
+    ]
+    content = {"name": name, "objectives": sweep.objectives, "trials": described}
+    store.write_sweep(name, {**content, "config": sweep.model_dump(mode="json")})
+    library = Library(store)
+    tree = Tree(library, sweep.retries)
+    tracker = Tracker(tracking_uri, name, name, {"earlyprune.sweep": name})
+    by_key = dict(zip(keys, trials, strict=True))
     ended = False
     try:
         with Display(console, len(trials), sweep.task.epochs) as display:
-            journal = Journal(trials, store, tracker, display)
-            waiting = []
-            for spec in trials:
-                result = store.trial(spec.address).result()
-                if result is not None and result["status"] == "finished":
-                    journal.ended(spec.id, result)
-                else:
-                    waiting.append(spec)
-            if waiting:
-                _tune(waiting, sweep.resources, sweep.retries, store, journal)
-        rows = read_rows(store, sweep.name)
+            journal = Journal(by_key, library, tracker, display)
+
+            def heard(report: Report | None) -> None:
+                journal.heard(report, tree.riders)
+                while tree.ended:
+                    journal.ended(*tree.ended.pop(0))
+
+            for order, (key, spec) in enumerate(by_key.items()):
+                _join(tree, journal, order, key, spec, mode)
+                heard(None)
+            if mode.train and not tree.done:
+                _train(sweep, tree, heard)
+        rows = read_rows(store, name)
         ended = all(row["status"] != "unfinished" for row in rows)
     finally:
         tracker.close("FINISHED" if ended else "KILLED")
-    return rows
+    finished = [rider for rider in tree.riders.values() if rider.finished]
+    distinct = {place for rider in finished for place in library.places(rider)}
+    return Outcome(rows, journal.trained, len(distinct), len(finished) * sweep.task.epochs)
+
+
+def _join(tree: Tree, journal: Journal, order: int, key: str, spec: TrialSpec, mode: Mode) -> None:
+    store = tree.library.store
+    known = store.trial(key) or {}
+    if known.get("code") != code(spec.policy):
+        known = {}
+    elif str(known["reason"]).startswith(ENDED_WORKER):
+        return journal.final(spec, known, [])  # it would end this process too
+    remembered = State.from_json(known["state"]) if known.get("status") == "finished" else None
+    trunk = Branching(spec.task, spec.seed, key if mode.independent else None)
+    tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, remembered))
+
+
+def _train(sweep: Sweep, tree: Tree, heard: Any) -> None:
+    from sweeps.conductor import Conductor
+
+    conductor = Conductor(tree, sweep.resources, sweep.snapshots, heard)
+    try:
+        conductor.run()
+    finally:
+        seen = tree.library.store.files.damaged
+        for name in sorted(conductor.damaged - seen):
+            warnings.warn(f"{name} was damaged and has been made again", stacklevel=2)
 
 
 def read_rows(store: Store, name: str) -> list[Row]:
@@ -69,123 +158,6 @@ def read_rows(store: Store, name: str) -> list[Row]:
     sweep = store.read_sweep(name)
     rows = []
     for trial in sweep["trials"]:
-        result = store.trial(trial["address"]).result() or {"status": "unfinished"}
+        result = store.trial(trial["key"]) or {"status": "unfinished"}
         rows.append(row(trial["id"], trial["setting"], trial["seed"], result))
     return mark_pareto(rows, sweep["objectives"])
-
-
-class Journal:
-    """Passes on what trials report: to the display at once, to MLflow by epoch and at the end."""
-
-    def __init__(
-        self, trials: Sequence[TrialSpec], store: Store, tracker: Tracker, display: Display
-    ) -> None:
-        self.specs = {spec.id: spec for spec in trials}
-        self.store = store
-        self.tracker, self.display = tracker, display
-        self._open: set[str] = set()
-        self._ended: set[str] = set()
-
-    def report(self, trial: str, report: Mapping[str, Any]) -> None:
-        """What a step of a trial has left."""
-        if "result" in report:
-            self.ended(trial, report["result"])
-        elif report.get("points"):
-            self.display.epoch(trial, int(report["points"][-1]["epoch"]))
-            self._curve(trial, report["points"])
-
-    def lost(self, trial: str, reason: str) -> None:
-        """A trial whose worker died more often than it may be tried again."""
-        if trial not in self._ended:
-            result = {"status": "failed", "reason": reason}
-            self.store.trial(self.specs[trial].address).write_result(result)
-            self.ended(trial, result)
-
-    def ended(self, trial: str, result: Mapping[str, Any]) -> None:
-        """A trial's result."""
-        self._ended.add(trial)
-        self.display.end(trial, result)
-        finished = result["status"] == "finished"
-        self._curve(trial, result.get("points", []))
-        summary = result.get("summary", {})
-        tags = {"status": result["status"]}
-        if finished:
-            tags["prune_epochs"] = str(summary["prune_epochs"])
-            tags |= {"warnings": "; ".join(summary["warnings"])} if summary["warnings"] else {}
-        else:
-            tags["reason"] = result["reason"]
-        figures = {name: float(summary[name]) for name in METRICS if name in summary}
-        self.tracker.finish(trial, figures, tags, "FINISHED" if finished else "FAILED")
-
-    def _curve(self, trial: str, points: Sequence[Mapping[str, float]]) -> None:
-        if trial not in self._open:
-            self._open.add(trial)
-            spec = self.specs[trial]
-            parameters = {key: str(part) for key, part in {"seed": spec.seed, **spec.shown}.items()}
-            self.tracker.trial(trial, trial, parameters, {"policy": spec.setting["policy"]})
-        if points:
-            self.tracker.curve(
-                trial,
-                [
-                    (int(point["epoch"]), {k: v for k, v in point.items() if k != "epoch"})
-                    for point in points
-                ],
-            )
-
-
-def _tune(
-    trials: Sequence[TrialSpec],
-    resources: Resources,
-    retries: int,
-    store: Store,
-    journal: Journal,
-) -> None:
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints at any verbosity
-    from ray import tune
-    from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
-
-    from sweeps.queue import TrialQueue
-    from sweeps.worker import Worker
-
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # we give the reasons
-
-    class Listener(Callback):  # type: ignore[misc]
-        def __reduce__(self) -> tuple[type[Callback], tuple[()]]:
-            return Callback, ()  # Tune keeps a copy for its own resuming, which we do not use
-
-        def on_trial_result(
-            self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
-        ) -> None:
-            journal.report(result["trial"], result)
-
-        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-            name = TrialSpec.from_json(json.loads(trial.config["trial"])).id
-            journal.lost(name, f"the worker died more than {retries} times")
-
-    configurations = [
-        {
-            "trial": json.dumps(spec.to_json()),
-            "storage": str(store.root.resolve()),
-            "threads": resources.cpus,
-            "gpus": resources.gpus,
-            "devices": resources.devices,
-        }
-        for spec in trials
-    ]
-    with tempfile.TemporaryDirectory(prefix="earlyprune-tune-") as scratch:
-        Tuner(
-            tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
-            tune_config=TuneConfig(
-                reuse_actors=True, search_alg=TrialQueue(configurations), num_samples=-1
-            ),
-            run_config=RunConfig(
-                name="sweep",
-                storage_path=scratch,
-                verbose=0,
-                callbacks=[Listener()],
-                failure_config=FailureConfig(max_failures=retries),
-                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-            ),
-        ).fit()

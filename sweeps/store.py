@@ -1,140 +1,287 @@
-"""What is kept on disk: sweeps, and for every trial its records, a snapshot and its result.
+"""Every epoch that was ever trained, and the sweeps and trials that rode them.
 
-Everything is written whole (temporary name, fsync, rename) and carries its digest; a damaged file
-counts as missing and is reported once.
+    sweeps/NAME                 what a sweep consists of
+    trials/KEY                  how a trial went: its decisions, its figures
+    paths/ADDRESS/path          what fixes a training: its task and seed, or a fork of another path
+    paths/ADDRESS/record-0005   what an epoch left behind, and who was charged for it
+    paths/ADDRESS/snapshot-0005 the training after that epoch
+
+An address is the digest of the path's content, so equal trainings meet, whoever asks for them. A
+forked path holds only the epochs after its fork. What is damaged or gone counts as never trained.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import tempfile
-import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pruning.errors import InputError
 from pruning.history import Record
 from pruning.settings import digest
+from pruning.structure.layout import Layout
+from pruning.training.task import Task
+from sweeps.files import Files, open_files
+
+_NOTHING = np.zeros(0, dtype=np.bool_)
+
+FORMAT = 1
+"""Part of every trunk's address: raised when a change makes the same task train otherwise."""
+
+
+@dataclass(frozen=True)
+class Branching:
+    """Where a path comes from: a trunk has a task and a seed, a fork a parent and what it removed.
+
+    alone: the trial that has this trunk for itself, where nothing is to be shared.
+    """
+
+    task: Task | None = None
+    seed: int = 0
+    alone: str | None = None
+    parent: str | None = None
+    epoch: int = -1
+    units: tuple[int, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        """Length of the training, of a trunk."""
+        return self.task.epochs if self.task else 0
+
+    @property
+    def address(self) -> str:
+        """The digest of what fixes the training."""
+        if self.task is None:
+            return digest({"parent": self.parent, "epoch": self.epoch, "units": self.units})
+        parts = {"format": FORMAT, "task": self.task.identity(), "seed": self.seed}
+        return digest(parts | ({"alone": self.alone} if self.alone else {}))
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        if self.task is None:
+            return {"parent": self.parent, "epoch": self.epoch, "units": list(self.units)}
+        task = self.task.model_dump(mode="json")
+        return {"task": task, "seed": self.seed, "alone": self.alone}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Branching:
+        """The inverse of ``to_json``."""
+        if "task" in data:
+            return cls(Task.parse(data["task"]), data["seed"], data["alone"])
+        return cls(parent=data["parent"], epoch=data["epoch"], units=tuple(data["units"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A record as it is kept.
+
+    charges: device-seconds by trial, their sum is all that the devices did for it. devices: that
+    trained it. measured: the keys of the probes that were asked for. trained: how often it was
+    trained (again only where something was lost or not measured). layout: of the dense network,
+    with the untrained network's record.
+    """
+
+    record: Record
+    charges: Mapping[str, float] = field(default_factory=dict)
+    devices: float = 1
+    measured: frozenset[str] = frozenset()
+    trained: int = 1
+    layout: Layout | None = None
+
+    def figures(self) -> Stored:
+        """This without its arrays."""
+        light = replace(self.record, alive=_NOTHING, probes={}, _memo={})
+        return replace(self, record=light)
+
+    def again(self, other: Stored) -> Stored:
+        """This and the same epoch trained once more: what either measured, and both their costs."""
+        seconds = {**other.record.seconds, **self.record.seconds}
+        probes = {**other.record.probes, **self.record.probes}
+        charges = dict(self.charges)
+        for trial, spent in other.charges.items():
+            charges[trial] = charges.get(trial, 0.0) + spent
+        return replace(
+            self,
+            record=replace(self.record, probes=probes, seconds=seconds, _memo={}),
+            charges=charges,
+            measured=self.measured | other.measured,
+            trained=self.trained + other.trained,
+            layout=self.layout or other.layout,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the arrays."""
+        record = self.record
+        return {
+            "charges": dict(self.charges),
+            "devices": self.devices,
+            "measured": sorted(self.measured),
+            "trained": self.trained,
+            "layout": self.layout and self.layout.to_json(),
+            "epoch": record.epoch,
+            "metrics": dict(record.metrics),
+            "test": dict(record.test),
+            "costs": dict(record.costs),
+            "seconds": dict(record.seconds),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], arrays: Record | None = None) -> Stored:
+        """The inverse of ``to_json``; arrays: a record to take them from."""
+        empty = arrays or Record(data["epoch"], _NOTHING, {})
+        figures = {name: data[name] for name in ("metrics", "test", "costs", "seconds")}
+        return cls(
+            replace(empty, epoch=data["epoch"], **figures),
+            data["charges"],
+            data["devices"],
+            frozenset(data["measured"]),
+            data["trained"],
+            Layout.from_json(data["layout"]) if data["layout"] else None,
+        )
+
+    def to_bytes(self) -> bytes:
+        """A line of JSON, and the arrays as safetensors."""
+        arrays = Record(self.record.epoch, self.record.alive, self.record.probes)
+        return json.dumps(self.to_json()).encode() + b"\n" + arrays.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Stored:
+        """The inverse of ``to_bytes``."""
+        line, _, rest = data.partition(b"\n")
+        return cls.from_json(json.loads(line), Record.from_bytes(rest))
 
 
 class Store:
-    """A storage folder.
+    """All that is kept at an address: a folder, or whatever fsspec can open (``s3://...``)."""
 
-    ``sweeps/NAME.json`` lists a sweep's trials, ``trials/ADDRESS/`` holds what a trial left; the
-    address is that of the trial's content, so sweeps of one storage share equal trials.
-    """
+    def __init__(self, address: str | Path | Files) -> None:
+        self.files = address if isinstance(address, Files) else open_files(address)
+        self._paths: dict[str, Branching] = {}
 
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+    # Paths
 
-    def check(self) -> None:
-        """Create the folder and write to it. Raises InputError if that fails."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"storage: {str(self.root)!r} cannot be written ({error.strerror}); "
-                f"give a folder of your own with --storage"
-            ) from None
+    def fork(self, parent: str, epoch: int, units: Iterable[int]) -> str:
+        """The address of the path that leaves ``parent`` after ``epoch`` without these units."""
+        return self.know(Branching(parent=parent, epoch=epoch, units=tuple(units)))
 
-    def trial(self, address: str) -> TrialStore:
-        """The part of one trial."""
-        return TrialStore(self.root / "trials" / address)
+    def know(self, branching: Branching) -> str:
+        """The address of a path, whose description is kept."""
+        address = branching.address
+        if self.path(address) is None:
+            content = json.dumps(branching.to_json()).encode()
+            self.files.write(f"paths/{address}/path", content)
+            self._paths[address] = branching
+        return address
 
-    def write_sweep(self, name: str, content: dict[str, Any]) -> None:
+    def forget(self) -> None:
+        """Look anew for what was known of paths."""
+        self._paths.clear()
+
+    def path(self, address: str) -> Branching | None:
+        """What a path is, None if that is not known."""
+        if address not in self._paths:
+            data = self.files.read(f"paths/{address}/path")
+            if data is None:
+                return None
+            self._paths[address] = Branching.from_json(json.loads(data))
+        return self._paths[address]
+
+    def line(self, address: str) -> list[tuple[str, int]] | None:
+        """The paths from the trunk to this one, each with the epoch it is left after.
+
+        The last has no end: -1. None if a path on the way is not known.
+        """
+        found: list[tuple[str, int]] = []
+        last, end = address, -1
+        while True:
+            found.append((last, end))
+            branching = self.path(last)
+            if branching is None:
+                return None
+            if branching.parent is None:
+                return found[::-1]
+            last, end = branching.parent, branching.epoch
+
+    # Epochs
+
+    def record(self, path: str, epoch: int) -> Stored | None:
+        """What an epoch left behind; None if it is not there."""
+        data = self.files.read(_name(path, "record", epoch))
+        return None if data is None else Stored.from_bytes(data)
+
+    def write_record(self, path: str, stored: Stored) -> None:
+        """Keep what an epoch left behind."""
+        self.files.write(_name(path, "record", stored.record.epoch), stored.to_bytes())
+
+    def snapshot(self, path: str, epoch: int) -> bytes | None:
+        """The training after an epoch; None if it is not there."""
+        return self.files.read(_name(path, "snapshot", epoch))
+
+    def write_snapshot(self, path: str, epoch: int, data: bytes) -> None:
+        """Keep the training after an epoch."""
+        self.files.write(_name(path, "snapshot", epoch), data)
+
+    def drop_snapshot(self, path: str, epoch: int) -> None:
+        """Forget a snapshot; its epoch can be trained again."""
+        self.files.delete(_name(path, "snapshot", epoch))
+
+    def note_decider(self, path: str, trial: str) -> None:
+        """Say who decides now ("" for nobody), lest that end the process."""
+        self.files.write(f"paths/{path}/deciding", trial.encode())
+
+    def decider(self, path: str) -> str:
+        """Who was deciding when the process ended, "" if nobody was."""
+        return (self.files.read(f"paths/{path}/deciding") or b"").decode()
+
+    def epochs(self, path: str) -> tuple[set[int], set[int]]:
+        """The epochs of which this path has a record, and those of which it has a snapshot."""
+        kinds: dict[str, set[int]] = {"record": set(), "snapshot": set()}
+        for entry in self.files.entries(f"paths/{path}"):
+            kind, _, number = entry.name.rpartition("/")[2].partition("-")
+            if kind in kinds:
+                kinds[kind].add(int(number))
+        return kinds["record"], kinds["snapshot"]
+
+    # Trials and sweeps
+
+    def trial(self, key: str) -> dict[str, Any] | None:
+        """How a trial went, None while nothing is known."""
+        data = self.files.read(f"trials/{key}")
+        return None if data is None else json.loads(data)
+
+    def write_trial(self, key: str, content: Mapping[str, Any]) -> None:
+        """Keep how a trial went."""
+        self.files.write(f"trials/{key}", json.dumps(content).encode())
+
+    def write_sweep(self, name: str, content: Mapping[str, Any]) -> None:
         """Remember a sweep by its name."""
-        write(self._sweep(name), json.dumps(content, indent=1).encode())
+        self.files.write(f"sweeps/{folder_name(name)}", json.dumps(content, indent=1).encode())
 
     def read_sweep(self, name: str) -> dict[str, Any]:
         """A sweep's content. Raises InputError, naming the sweeps there are."""
-        data = read(self._sweep(name))
+        data = self.files.read(f"sweeps/{folder_name(name)}")
         if data is None:
-            known = [json.loads(found)["name"] for found in self._sweeps()]
-            listed = ", ".join(sorted(known)) or "none"
-            raise InputError(f"sweep: {name!r} is not in {str(self.root)!r} (there: {listed})")
+            listed = ", ".join(sorted(sweep["name"] for sweep in self.sweeps())) or "none"
+            raise InputError(f"sweep: {name!r} is not in {self.files.address!r} (there: {listed})")
         content: dict[str, Any] = json.loads(data)
         return content
 
-    def _sweeps(self) -> list[bytes]:
-        found = [read(path) for path in sorted((self.root / "sweeps").glob("*.json"))]
-        return [data for data in found if data is not None]
-
-    def _sweep(self, name: str) -> Path:
-        return self.root / "sweeps" / f"{folder_name(name)}.json"
+    def sweeps(self) -> list[dict[str, Any]]:
+        """The content of every sweep."""
+        found = [self.files.read(entry.name) for entry in self.files.entries("sweeps")]
+        return [json.loads(data) for data in found if data is not None]
 
 
-class TrialStore:
-    """What one trial left: a record an epoch, the newest snapshot, the result."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write_record(self, record: Record) -> None:
-        """Keep the record of an epoch."""
-        write(self.folder / f"record-{record.epoch:04d}", record.to_bytes())
-
-    def write_snapshot(self, epoch: int, data: bytes) -> None:
-        """Keep a snapshot in place of the one before."""
-        write(self.folder / "snapshot", epoch.to_bytes(8, "little") + data)
-
-    def resume_point(self) -> tuple[bytes, tuple[Record, ...]] | None:
-        """The snapshot and the records up to it; None to begin from the start."""
-        data = read(self.folder / "snapshot")
-        if data is None:
-            return None
-        epoch = int.from_bytes(data[:8], "little")
-        found = [read(self.folder / f"record-{number:04d}") for number in range(epoch + 1)]
-        records = tuple(Record.from_bytes(part) for part in found if part is not None)
-        return (data[8:], records) if len(records) == epoch + 1 else None
-
-    def records(self) -> list[Record]:
-        """All records that are there, in order."""
-        found = [read(path) for path in sorted(self.folder.glob("record-????"))]
-        return [Record.from_bytes(data) for data in found if data is not None]
-
-    def write_result(self, result: dict[str, Any]) -> None:
-        """Keep the trial's outcome."""
-        write(self.folder / "result.json", json.dumps(result).encode())
-
-    def result(self) -> dict[str, Any] | None:
-        """The trial's outcome, None while there is none."""
-        data = read(self.folder / "result.json")
-        return None if data is None else json.loads(data)
+def _name(path: str, kind: str, epoch: int) -> str:
+    return f"paths/{path}/{kind}-{epoch:04d}"
 
 
 def folder_name(name: str) -> str:
     """A name as a file name: unchanged where that is safe, else told apart by a digest."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:60]
     return safe if safe == name else f"{safe}-{digest(name, 8)}"
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, with its SHA-256 in front."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(data).digest() + data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def read(path: Path) -> bytes | None:
-    """The content of a file; None if it is missing or damaged (which is warned of)."""
-    try:
-        sealed = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    if hashlib.sha256(sealed[32:]).digest() != sealed[:32]:
-        warnings.warn(f"{path} is damaged and will be made again", stacklevel=2)
-        return None
-    return sealed[32:]

@@ -1,4 +1,4 @@
-"""A trial as Ray Tune runs it: a reused actor that trains some epochs a step.
+"""A branch as Ray Tune runs it: a reused actor that trains some epochs a step.
 
 Torch is imported by the first step, not with this module: Tune gives a waiting trial the first
 actor that is free and discards the one that was starting for it, so actors that are slow to start
@@ -10,91 +10,96 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 if TYPE_CHECKING:
-    from pruning.training.trial import Trial
-    from sweeps.config import TrialSpec
-    from sweeps.store import TrialStore
-
-SNAPSHOT_SECONDS = 30.0
-"""How much training a lost worker may cost; a shorter trial needs no snapshot."""
+    from sweeps.library import Library
+    from sweeps.ride import Ride
 
 REPORT_SECONDS = 1.0
-"""A step of Tune trains whole epochs for about so long: each step is a round trip to the driver."""
+"""A step of Tune trains whole epochs for about so long, or until a rider has news: each step is a
+round trip to the driver."""
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]
-    """Trains the trial in its configuration, epoch by epoch, and keeps what it leaves.
+    """Trains the branch in its configuration for its riders.
 
-    config: ``trial`` (TrialSpec as JSON), ``storage`` (folder), ``threads``,
-    ``gpus`` (a trial that asked for none trains on the CPU), ``devices`` (charged per second).
-    A trial whose worker was lost goes on from its last snapshot. One that fails for a reason of its
-    own reports that reason and ends; the actor lives on for the next.
+    config: ``branch``, JSON of what ``sweeps.conductor`` hands out. A result has ``branch`` and
+    either ``report`` (Report as JSON) or the reason why there is none: ``failure`` of this branch,
+    ``astray`` where the store has lost something, ``storage`` where the storage itself fails.
     """
+
+    library: Library | None = None  # kept for the next branch
 
     def setup(self, config: dict[str, Any]) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic cuBLAS
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.settings = new_config
-        self.trial: Trial | None = None
-        self.saved, self.reported = time.monotonic(), 0
+        self.order = json.loads(new_config["branch"])
+        self.ride: Ride | None = None
         return True
 
     def step(self) -> dict[str, Any]:
-        from sweeps.config import TrialSpec
-        from sweeps.store import Store
+        from sweeps.files import StorageError
+        from sweeps.library import Lost
 
-        spec = TrialSpec.from_json(json.loads(self.settings["trial"]))
-        store = Store(self.settings["storage"]).trial(spec.address)
         try:
-            report = self._step(spec, store)
-        except Exception as error:  # a failing trial is a row with its reason; others go on
+            report = self._step()
+        except StorageError as error:
+            report = {"storage": str(error)}
+        except Lost as error:
+            report = {"astray": str(error)}
+        except Exception as error:
             first = (str(error).splitlines() or [""])[0]
-            result = {"status": "failed", "reason": f"{type(error).__name__}: {first}"}
-            store.write_result(result)
-            report = {"points": [], "result": result, "done": True}
-        return {"trial": spec.id, **report}
+            reason = f"{type(error).__name__}: {first}"
+            report = {"failure": reason, "trace": traceback.format_exc()}
+        return {"branch": self.order["number"], **report}
 
-    def _step(self, spec: TrialSpec, store: TrialStore) -> dict[str, Any]:
-        from pruning.training import snapshot
-        from sweeps.curves import course
-
-        trial = self.trial = self.trial or self._open(spec, store)
-        devices, began = float(self.settings["devices"]), time.monotonic()
+    def _step(self) -> dict[str, Any]:
+        ride = self.ride = self.ride or self._open()
+        began = time.monotonic()
         while True:
-            store.write_record(trial.step())
-            if time.monotonic() - self.saved > SNAPSHOT_SECONDS and not trial.done:
-                with trial.training.meter.section("snapshot"):
-                    store.write_snapshot(len(trial.records) - 1, snapshot.take(trial.training))
-                self.saved = time.monotonic()
-            if trial.done or time.monotonic() - began > REPORT_SECONDS:
+            ride.advance()
+            if ride.due or time.monotonic() - began > REPORT_SECONDS:
                 break
-        points = course(trial.records, trial.policy, trial.history, devices)
-        if not trial.done:
-            new, self.reported = points[self.reported :], len(points)
-            return {"points": new}
-        summary = trial.summary()
-        summary["gpu_hours"] = summary["total_seconds"] * devices / 3600
-        summary["gpu_hours_spent"] = summary["gpu_hours"]
-        result = {"status": "finished", "summary": summary, "points": points}
-        store.write_result(result)
-        return {"points": [], "result": result, "done": True}
+        report = ride.report()
+        damaged = sorted(ride.store.files.damaged)
+        content = json.dumps({**report.to_json(), "damaged": damaged})
+        return {"report": content}
 
-    def _open(self, spec: TrialSpec, store: TrialStore) -> Trial:
+    def _open(self) -> Ride:
         import torch
 
-        from pruning.training.trial import Trial
+        from pruning.policies.registry import policy
+        from pruning.saliency.registry import saliency
+        from sweeps.library import Library
+        from sweeps.ride import Ride
+        from sweeps.rider import Rider, State
+        from sweeps.store import Store
+        from sweeps.trainer import Trainer
 
-        torch.set_num_threads(max(1, int(self.settings["threads"])))
-        device = "cuda" if self.settings["gpus"] else "cpu"
-        found = store.resume_point()
-        data, records = found or (None, ())
-        trial = Trial(spec.task, spec.policy, spec.seed, device, data, records)
-        if found is None:
-            store.write_record(trial.records[0])
-        return trial
+        order = self.order
+        torch.set_num_threads(max(1, int(order["threads"])))
+        library = self.library
+        if library is None or library.store.files.address != order["storage"]:
+            library = self.library = Library(Store(order["storage"]))
+        trunk = library.trunk(order["path"])
+        riders = []
+        for place, data in enumerate(order["riders"]):
+            rider = Rider(data["key"], policy(data["policy"]), trunk, trunk.epochs, place)
+            rider.state = State.from_json(data["state"])
+            riders.append(rider)
+        return Ride(
+            order["path"],
+            riders,
+            library,
+            Trainer("cuda" if order["gpus"] else "cpu"),
+            order["keep"],
+            [saliency(given) for given in order["measure"]],
+            order["devices"],
+            order["careful"],
+        )

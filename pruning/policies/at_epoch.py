@@ -25,6 +25,10 @@ class AtEpoch(OneShot):
         """The cut, at its epoch."""
         return self.cut(history) if history.epoch == self.epoch else None
 
+    def first_action(self, epochs: int) -> tuple[int, int]:
+        """Its epoch."""
+        return self.epoch, self.epoch
+
     def check(self, epochs: int) -> None:
         """Refuse an epoch at or beyond the end of the training."""
         if self.epoch >= epochs:

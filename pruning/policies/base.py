@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pruning.history import History
 from pruning.saliency import Saliency
-from pruning.settings import Settings
+from pruning.settings import Settings, canonical
 
 
 @dataclass(frozen=True)
@@ -62,3 +62,19 @@ class Policy(Settings):
 
     def check(self, epochs: int) -> None:
         """Raise ValueError if these settings do not fit a training of ``epochs`` epochs."""
+
+    def first_action(self, epochs: int) -> tuple[int, int] | None:
+        """The earliest and the latest epoch after which it may first act, None if it never does.
+
+        For planning: what is known before anything is measured, in a training of ``epochs`` epochs.
+        A latest of ``epochs`` says that it may never act. Counts a cut that finds nothing to remove
+        as an action.
+        """
+        return 0, epochs
+
+    def action_key(self) -> Hashable:
+        """Equal for policies whose first actions, if after the same epoch, remove the same units.
+
+        By default no other policy's.
+        """
+        return type(self), canonical(self.identity())

@@ -16,3 +16,7 @@ class Dense(Policy):
     def decide(self, history: History) -> Prune | None:
         """Always None."""
         return None
+
+    def first_action(self, epochs: int) -> None:
+        """None."""
+        return None

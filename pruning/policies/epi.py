@@ -92,6 +92,15 @@ class EPI(OneShot):
         ends = range(max(0, len(counts) - length), len(counts))
         return [epi(counts[: end + 1], self.window) for end in ends]
 
+    def first_action(self, epochs: int) -> tuple[int, int]:
+        """From the first epoch with an indicator to ``latest``, which may come before that.
+
+        The indicator needs ``window`` records before the newest; the untrained network has one.
+        """
+        forced = epochs if self.latest is None else math.ceil(self.latest * epochs)
+        forced = min(max(forced, self.earliest), epochs)
+        return min(max(self.window, self.earliest), forced), forced
+
     def check(self, epochs: int) -> None:
         """Refuse a window or an ``earliest`` that leaves no epoch to prune at."""
         for field, value in (("window", self.window), ("earliest", self.earliest)):

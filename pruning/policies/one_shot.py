@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -52,6 +52,12 @@ class OneShot(Policy):
             )
 
         return record.remember(key, compute)
+
+    def action_key(self) -> Hashable:
+        """What the cut depends on, beside the history."""
+        kind = type(self)
+        settings = (self.saliency.key, self.ratio, self.scope, self.floor, self.round_to)
+        return kind.cut, kind.sub_network, kind.scores, settings
 
     def cut(self, history: History, warnings: Sequence[str] = ()) -> Prune | None:
         """The action that leaves the sub-network of the newest record.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from pruning.history import Record
 from pruning.policies import Prune
 from pruning.pruner import Pruner
 from pruning.saliency import Saliency
+from pruning.structure.layout import Layout
 from pruning.training import models
 from pruning.training.batches import Batch, Batches
 from pruning.training.data import Data, load
@@ -50,6 +52,7 @@ class Training:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at its first use
         self.meter = Meter(self.device)
         self.data = open_data(task, self.device)
+        _warm_up()
         with self.meter.section("startup"):
             model = open_model(task, self.data, seed).to(self.device)
             if task.channels_last:
@@ -72,8 +75,13 @@ class Training:
         return self.pruner.network.model
 
     @property
+    def layout(self) -> Layout:
+        """The units of the dense network."""
+        return self.pruner.network.layout
+
+    @property
     def epoch_number(self) -> int:
-        """How many epochs were trained so far."""
+        """How many epochs were trained so far; -1 before ``begin``."""
         return len(self.pruner.records) - 1
 
     def begin(self) -> Record:
@@ -98,6 +106,10 @@ class Training:
                 test = self._evaluate(self.data.test, "test")
         samples = self.data.train.steps(self.task.batch_size) * self.task.batch_size
         return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
+
+    def watch(self, probes: Sequence[Saliency]) -> None:
+        """Measure these from the next epoch on, and no others."""
+        self.pruner.probes = {probe.key: probe for probe in probes}
 
     def apply(self, action: Prune) -> None:
         """Remove the action's units, between two epochs."""
@@ -160,6 +172,12 @@ class Training:
             yield
         finally:
             torch.use_deterministic_algorithms(before, warn_only=warned_only)
+
+
+@cache
+def _warm_up() -> None:
+    """Make a first optimizer: torch then imports its compiler, which takes seconds a process."""
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
 
 
 def open_data(task: Task, device: torch.device) -> Data:

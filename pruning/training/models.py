@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
 from pruning.errors import InputError, nearest, unknown
@@ -109,6 +108,8 @@ def small_resnet(
 
 def resnet18_cifar(shape: Shape, classes: int) -> nn.Module:
     """torchvision's ResNet-18 for small pictures: a 3x3 stem, no pooling before the blocks."""
+    import torchvision  # takes seconds, which most of our networks need not
+
     model: nn.Module = torchvision.models.resnet18(weights=None, num_classes=classes)
     model.conv1 = nn.Conv2d(shape[0], 64, 3, 1, 1, bias=False)
     model.maxpool = nn.Identity()
@@ -168,6 +169,8 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any
     if name in MODELS:
         return partial(MODELS[name], shape, classes)
     if source == "torchvision":
+        import torchvision
+
         known = torchvision.models.list_models()
         if rest not in known:
             hint = nearest(rest, known)

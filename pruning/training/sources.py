@@ -1,4 +1,4 @@
-"""Where samples come from: digits, npz, torchvision, image folders, the user's own code."""
+"""Where samples come from: digits, npz, the user's own code, and what ``pictures`` reads."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms import v2
 
 from pruning.errors import unknown
 from pruning.names import import_dotted, is_dotted
 from pruning.training.task import DataSpec
 
-_SMALL = 2**30
+SMALL = 2**30
 """Bytes up to which a set is held in memory as float32."""
 
 
@@ -51,10 +49,12 @@ def read(spec: DataSpec) -> Arrays | Sets:
         return _digits()
     if kind == "npz":
         return _npz(Path(rest))
-    if kind == "torchvision":
-        return _torchvision(rest, spec.root)
-    if kind == "imagefolder":
-        return _imagefolder(Path(rest), spec.image_size)
+    if kind in ("torchvision", "imagefolder"):
+        from pruning.training import pictures  # torchvision takes seconds to import
+
+        if kind == "torchvision":
+            return pictures.torchvision_set(rest, spec.root)
+        return pictures.imagefolder(Path(rest), spec.image_size)
     if is_dotted(spec.source):
         return _custom(spec)
     names = {"digits", "npz:PATH", "torchvision:NAME", "imagefolder:PATH", "package.module:load"}
@@ -65,7 +65,7 @@ def _digits() -> Arrays:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    return Arrays((_samples(digits.images / 16.0), _labels(digits.target)))
+    return Arrays((samples_of(digits.images / 16.0), labels_of(digits.target)))
 
 
 def _npz(path: Path) -> Arrays:
@@ -88,7 +88,7 @@ def _from_mapping(arrays: Mapping[str, Any], where: str) -> Arrays:
     def part(suffix: str) -> tuple[Tensor, Tensor] | None:
         if not {f"x{suffix}", f"y{suffix}"} <= keys:
             return None
-        return _samples(arrays[f"x{suffix}"]), _labels(arrays[f"y{suffix}"])
+        return samples_of(arrays[f"x{suffix}"]), labels_of(arrays[f"y{suffix}"])
 
     train = part("_train") or part("")
     if train is None:
@@ -96,7 +96,7 @@ def _from_mapping(arrays: Mapping[str, Any], where: str) -> Arrays:
     return Arrays(train, part("_val"), part("_test"))
 
 
-def _samples(values: Any) -> Tensor:
+def samples_of(values: Any) -> Tensor:
     """float32 [n, features] or [n, channels, height, width]; bytes become fractions."""
     array = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
     scaled = array.float() / 255 if array.dtype == torch.uint8 else array.float()
@@ -107,76 +107,9 @@ def _samples(values: Any) -> Tensor:
     return scaled
 
 
-def _labels(values: Any) -> Tensor:
+def labels_of(values: Any) -> Tensor:
     array = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
     return array.long().flatten()
-
-
-def _torchvision(name: str, root: str) -> Arrays | Sets:
-    known = [kind for kind in torchvision.datasets.__all__ if kind[0].isupper()]
-    if name not in known:
-        raise ValueError(unknown("torchvision data set", name, known))
-    make = getattr(torchvision.datasets, name)
-    try:
-        train, test = _train_and_test(make, root)
-    except Exception as error:  # without its files each set fails in its own way
-        raise ValueError(
-            f"torchvision:{name} cannot be had in {root!r} ({one_line(error)})"
-        ) from None
-    if hasattr(train, "data") and len(train) * np.prod(train.data.shape[1:]) * 4 <= _SMALL:
-        name_of_labels = "targets" if hasattr(train, "targets") else "labels"
-        parts = [(_samples(p.data), _labels(getattr(p, name_of_labels))) for p in (train, test)]
-        return Arrays(parts[0], test=parts[1])
-    sample = v2.functional.to_image(train[0][0])
-    size = min(sample.shape[-2:])
-    return _pictures(
-        train,
-        None,
-        test,
-        size,
-        len(getattr(train, "classes", None) or {label for _, label in train}),
-    )
-
-
-def _train_and_test(make: Callable[..., Any], root: str) -> tuple[Any, Any]:
-    try:
-        return make(root, train=True, download=True), make(root, train=False, download=True)
-    except TypeError:
-        return make(root, split="train", download=True), make(root, split="test", download=True)
-
-
-def _imagefolder(path: Path, size: int) -> Sets:
-    if not (path / "train").is_dir():
-        raise ValueError(f"folder {str(path / 'train')!r} does not exist")
-    folder = torchvision.datasets.ImageFolder
-    train = folder(str(path / "train"))
-    parts = {name: folder(str(path / name)) for name in ("val", "test") if (path / name).is_dir()}
-    for name, part in parts.items():
-        if part.classes != train.classes:
-            raise ValueError(f"{str(path / name)!r} has other classes than 'train'")
-    validation, test = (parts.get("val"), parts.get("test"))
-    if test is None:  # ImageNet's habit: only train and val; val is the final judge
-        validation, test = None, validation
-    return _pictures(train, validation, test, size, len(train.classes))
-
-
-def _pictures(
-    train: Dataset[Any],
-    validation: Dataset[Any] | None,
-    test: Dataset[Any] | None,
-    size: int,
-    classes: int,
-) -> Sets:
-    """ImageNet's usual transforms: a random resized crop and flip; a centre crop for judging."""
-    last = [
-        v2.ToImage(),
-        v2.RGB(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-    ]
-    augment = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), *last])
-    prepare = v2.Compose([v2.Resize(round(size / 0.875)), v2.CenterCrop(size), *last])
-    return Sets(train, validation, test, (3, size, size), classes, augment, prepare)
 
 
 def _custom(spec: DataSpec) -> Arrays | Sets:

@@ -10,6 +10,7 @@ from pruning.history import History, Record
 from pruning.policies import Policy, Prune
 from pruning.training import snapshot
 from pruning.training.loop import Training
+from pruning.training.summary import summarize
 from pruning.training.task import Task
 
 
@@ -74,29 +75,7 @@ class Trial:
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """The trial's figures under the names of the results' columns.
-
-        Fractions, seconds; macs of one sample; train_flops by the convention that a backward pass
-        costs twice a forward pass and a multiply-accumulate is two operations.
-        """
-        network, last = self.training.pruner.network, self.records[-1]
-        seconds: dict[str, float] = {}
-        for record in self.records:
-            for section, spent in record.seconds.items():
-                seconds[section] = seconds.get(section, 0.0) + spent
-        probes = sum(spent for section, spent in seconds.items() if section.startswith("probe:"))
-        return {
-            "prune_epochs": [epoch for epoch, _ in self.actions],
-            "sparsity": network.sparsity,
-            "unit_sparsity": network.unit_sparsity,
-            "params": last.costs["params"],
-            "macs": last.costs["macs"],
-            "train_flops": sum(6 * r.costs["macs"] * r.costs["samples"] for r in self.records),
-            "val_accuracy": last.metrics["val_accuracy"],
-            "test_accuracy": last.test["test_accuracy"],
-            "train_seconds": seconds.get("train", 0.0),
-            "probe_seconds": probes,
-            "decide_seconds": seconds.get("decide", 0.0),
-            "total_seconds": sum(seconds.values()),
-            "warnings": [warning for _, action in self.actions for warning in action.warnings],
-        }
+        """The trial's figures, as ``summarize`` names them."""
+        decided = sum(record.seconds.get("decide", 0.0) for record in self.records)
+        prunes = [(epoch, action.warnings) for epoch, action in self.actions]
+        return summarize(self.records, prunes, self.policy.probes(), decided)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 from sweep_files import SMALL, changed
 
-from cluster.connection import ray_session
 from pruning.training.trial import Trial
-from sweeps import preflight
-from sweeps import run as run_module
+from sweeps import conductor, preflight
 from sweeps.config import Sweep
 from sweeps.results import COLUMNS, METRICS, Row
-from sweeps.run import read_rows, run
+from sweeps.run import Mode, Outcome, read_rows, run
 from sweeps.store import Store
+from sweeps.tree import ENDED_WORKER
 
 POLICIES = '''
 import os, signal
@@ -48,13 +48,11 @@ TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_h
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def sweep(tmp_path_factory: pytest.TempPathFactory, ray_here: Path) -> Iterator[SimpleNamespace]:
     """A sweep with a policy that fails, and two that lose their worker: once, and always."""
     folder = tmp_path_factory.mktemp("sweep")
-    (folder / "own_policies.py").write_text(POLICIES)
+    (ray_here / "own_policies.py").write_text(POLICIES)
     patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(folder)
-    patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     entries = [
         {"policy": "own_policies:Fails"},
         {"policy": "own_policies:Dies", "marker": str(folder / "once")},
@@ -65,11 +63,27 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
     uri = f"sqlite:///{folder}/runs/mlflow.db"
     trials = preflight.check(found)
     console = Console(quiet=True)
-    with ray_session():
-        rows = run(found, trials, store, uri, console)
-        yield SimpleNamespace(
-            sweep=found, trials=trials, store=store, uri=uri, rows=rows, console=console
-        )
+    busy: list[float] = []
+    heard = conductor.Conductor.hear
+
+    def listening(self: conductor.Conductor, result: dict[str, Any]) -> bool:
+        content = json.loads(result.get("report", '{"epochs": []}'))
+        for _, stored in content["epochs"]:
+            busy.append(sum(stored["seconds"].values()))
+        return heard(self, result)
+
+    patch.setattr(conductor.Conductor, "hear", listening)
+    outcome = run(found, trials, store, uri, console)
+    yield SimpleNamespace(
+        sweep=found,
+        trials=trials,
+        store=store,
+        uri=uri,
+        outcome=outcome,
+        rows=outcome.rows,
+        console=console,
+        busy=sum(busy),
+    )
     patch.undo()
 
 
@@ -98,7 +112,7 @@ def test_every_trial_is_a_row(sweep: SimpleNamespace) -> None:
 
 def test_a_failing_trial_has_its_reason_in_one_line(sweep: SimpleNamespace) -> None:
     assert sweep.rows[4]["reason"] == "ArithmeticError: this policy"
-    assert "worker" in sweep.rows[6]["reason"]
+    assert sweep.rows[6]["reason"] == f"{ENDED_WORKER} while it decided after epoch 2"
 
 
 def test_results_are_those_of_trials_trained_alone(sweep: SimpleNamespace) -> None:
@@ -136,53 +150,64 @@ def test_mlflow_has_a_run_a_trial_with_curves_and_figures(sweep: SimpleNamespace
             assert sorted(set(steps)) == [1, 2, 3, 4], name
 
 
-def test_run_again_it_trains_nothing_and_doubles_nothing(
-    sweep: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trained: list[str] = []
-    monkeypatch.setattr(
-        run_module, "_tune", lambda waiting, *_: trained.extend(spec.id for spec in waiting)
+def test_every_distinct_epoch_is_trained_once(sweep: SimpleNamespace) -> None:
+    cuts = [row["prune_epochs"][0] for row in sweep.rows[1:4]]
+    assert cuts == [0, 2, 1]
+    assert sweep.outcome.distinct == 4 + sum(4 - cut for cut in cuts)
+    assert sweep.outcome.trained == sweep.outcome.distinct
+    assert sweep.outcome.alone == 5 * 4
+
+
+def test_the_books_balance(sweep: SimpleNamespace) -> None:
+    spent = sum(row["gpu_hours_spent"] for row in sweep.rows) * 3600
+    decided = sum(row["decide_seconds"] or 0 for row in sweep.rows)
+    assert spent == pytest.approx(sweep.busy + decided, rel=0.02)
+    dense, *pruned = sweep.rows[:4]
+    assert dense["gpu_hours"] < dense["gpu_hours_spent"]  # it came first: starting, snapshots
+    assert all(
+        row["gpu_hours"] > row["gpu_hours_spent"] for row in pruned if row["prune_epochs"][0] > 1
     )
+
+
+def again(sweep: SimpleNamespace, mode: Mode = Mode()) -> Outcome:  # noqa: B008
+    return run(sweep.sweep, sweep.trials, sweep.store, sweep.uri, sweep.console, mode)
+
+
+def test_run_again_it_trains_nothing_and_doubles_nothing(sweep: SimpleNamespace) -> None:
     before = [(run.info.run_id, run.data.metrics) for run in runs_of(sweep.uri, "small")]
-    rows = run(sweep.sweep, sweep.trials, sweep.store, sweep.uri, sweep.console)
-    failed = [row["trial"] for row in sweep.rows if row["status"] == "failed"]
-    assert trained == failed
-    assert without_times(rows) == without_times(sweep.rows)
+    outcome = again(sweep)
+    assert outcome.trained == 0
+    assert without_times(outcome.rows) == without_times(sweep.rows)
     after = [(run.info.run_id, run.data.metrics) for run in runs_of(sweep.uri, "small")]
     assert sorted(after, key=str) == sorted(before, key=str)
 
 
+def test_replaying_needs_no_ray_and_refuses_to_train(
+    sweep: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.tune.Tuner.fit", lambda *_: pytest.fail("it trains"))
+    assert without_times(again(sweep, Mode(train=False)).rows) == without_times(sweep.rows)
+    policies = [*sweep.sweep.policies, {"policy": "at_epoch", "epoch": 1, "ratio": 0.3}]
+    more = Sweep.parse({**sweep.sweep.model_dump(), "name": "more", "policies": policies})
+    trials = more.trials()
+    outcome = run(more, trials, sweep.store, sweep.uri, sweep.console, Mode(train=False))
+    assert outcome.rows[-1]["status"] == "unfinished"
+    assert without_times(outcome.rows[:-1]) == without_times(sweep.rows)
+
+
+def test_alone_the_results_are_the_same(sweep: SimpleNamespace) -> None:
+    # Failing again and again is the same alone, and takes a while.
+    policies = sweep.sweep.policies[:4]
+    alone = Sweep.parse({**sweep.sweep.model_dump(), "policies": policies})
+    outcome = run(
+        alone, alone.trials(), sweep.store, sweep.uri, sweep.console, Mode(independent=True)
+    )
+    assert without_times(outcome.rows) == without_times(sweep.rows[:5])
+    assert outcome.trained == 4 * 4 + 2  # the fifth fails after two epochs
+    for row in outcome.rows[:4]:
+        assert row["gpu_hours"] < row["gpu_hours_spent"]
+    assert read_rows(sweep.store, "small-independent") == outcome.rows
+
+
 def test_results_are_read_without_ray(sweep: SimpleNamespace) -> None:
     assert read_rows(sweep.store, "small") == sweep.rows
-
-
-def test_a_worker_goes_on_from_its_snapshot(
-    sweep: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import json
-
-    from sweeps import worker
-
-    monkeypatch.setattr(worker, "SNAPSHOT_SECONDS", 0.0)
-    monkeypatch.setattr(worker, "REPORT_SECONDS", 0.0)
-    spec = sweep.trials[2]
-    config = {
-        "trial": json.dumps(spec.to_json()),
-        "storage": str(tmp_path),
-        "threads": 1,
-        "gpus": 0,
-        "devices": 1,
-    }
-    first = worker.Worker(config)
-    for _ in range(3):
-        first.train()
-    second = worker.Worker(config)
-    result = second.train()
-    assert result["done"]
-    assert second.trial is not None
-    assert second.trial.training.epoch_number == 4
-    summary = result["result"]["summary"]
-    for name in METRICS:
-        if name not in TIMES:
-            assert summary[name] == sweep.rows[2][name], name
-    assert [point["epoch"] for point in result["result"]["points"]] == [1, 2, 3, 4]

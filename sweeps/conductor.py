@@ -1,0 +1,196 @@
+"""Between the tree and Ray Tune: branches go out as trials, and what workers report comes back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from pruning.policies.registry import specify
+from pruning.saliency.registry import specify as specify_saliency
+from sweeps.config import Resources
+from sweeps.files import StorageError
+from sweeps.ride import Keep, Report
+from sweeps.tree import Branch, Tree
+from sweeps.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+class Conductor:
+    """Trains a tree to its end.
+
+    heard: called after every change, with the report if there was one; what it raises ends the
+    sweep. Raises StorageError if the storage fails, here or on a worker: what is stored stays, and
+    to run again is to go on.
+    """
+
+    def __init__(
+        self, tree: Tree, resources: Resources, keep: Keep, heard: Callable[[Report | None], None]
+    ) -> None:
+        self.tree, self.resources, self.keep = tree, resources, keep
+        self.heard = heard
+        files = tree.library.store.files
+        self.storage = files.address if files.remote else str(Path(files.address).resolve())
+        self.trouble: Exception | None = None
+        self.damaged: set[str] = set()
+        self._traces: set[str] = set()
+
+    def run(self) -> None:
+        """Hand out branches until every rider has ended."""
+        _quiet()
+        needs = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
+        with tempfile.TemporaryDirectory(prefix="earlyprune-tune-") as scratch:
+            Tuner(
+                tune.with_resources(Worker, needs),
+                tune_config=TuneConfig(
+                    reuse_actors=True,
+                    search_alg=_Branches(self),
+                    scheduler=_Listener(self),
+                    num_samples=-1,
+                ),
+                run_config=RunConfig(
+                    name="sweep",
+                    storage_path=scratch,
+                    verbose=0,
+                    stop=_Stop(self),
+                    failure_config=FailureConfig(max_failures=0),  # the tree knows better
+                    checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+                ),
+            ).fit()
+        if self.trouble:
+            raise self.trouble
+
+    def order(self, branch: Branch) -> dict[str, Any]:
+        """What a worker needs to train a branch."""
+        return {
+            "number": branch.number,
+            "path": branch.path,
+            "riders": [
+                {
+                    "key": rider.key,
+                    "policy": specify(rider.policy),
+                    "state": rider.state.to_json(),
+                }
+                for rider in branch.riders
+            ],
+            "storage": self.storage,
+            "keep": self.keep,
+            "measure": [specify_saliency(probe) for probe in branch.measure],
+            "careful": branch.careful,
+            "threads": self.resources.cpus,
+            "gpus": self.resources.gpus,
+            "devices": self.resources.devices,
+        }
+
+    def hear(self, result: dict[str, Any]) -> bool:
+        """A worker's result. Returns whether it is to go on."""
+        number, on = result["branch"], False
+        try:
+            if "storage" in result:
+                raise StorageError(result["storage"])
+            if "astray" in result:
+                reason = f"{result['astray']} is not in the storage"
+                hint = f"do all machines see {self.storage!r}?"
+                self.tree.astray(number, f"{reason} that its worker sees ({hint})")
+                self.heard(None)
+            elif "failure" in result:
+                self._log_once(result["trace"])
+                self.tree.lost(number, result["failure"])
+                self.heard(None)
+            else:
+                content = json.loads(result["report"])
+                self.damaged |= set(content["damaged"])
+                report = Report.from_json(content)
+                on = self.tree.report(number, report)
+                self.heard(report)
+        except Exception as error:  # in Tune's hands it would be lost
+            self.trouble = self.trouble or error
+        return on and not self.trouble
+
+    def _log_once(self, trace: str) -> None:
+        if trace not in self._traces:
+            self._traces.add(trace)
+            _log.error("a branch has failed:\n%s", trace)
+
+    def lost(self, number: int) -> None:
+        """A worker has died."""
+        try:
+            self.tree.lost(number, "its worker died again and again")
+            self.heard(None)
+        except Exception as error:
+            self.trouble = self.trouble or error
+
+
+class _Silent:
+    """Tune pickles its parts to resume by itself; ours hold what cannot travel, and need not."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self.conductor = conductor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return object, ()
+
+
+class _Branches(_Silent, Searcher):  # type: ignore[misc]
+    """Hands out branches as they appear."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        conductor = self.conductor
+        if conductor.trouble or conductor.tree.done:
+            return str(Searcher.FINISHED)
+        try:
+            branch = conductor.tree.next()
+        except Exception as error:
+            conductor.trouble = error
+            return str(Searcher.FINISHED)
+        return {"branch": json.dumps(conductor.order(branch))} if branch else None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """The listener has heard of it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the store holds all there is."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+
+class _Listener(_Silent, FIFOScheduler):  # type: ignore[misc]
+    """Tells the conductor what workers report, and workers whether to go on."""
+
+    def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        on = self.conductor.hear(result)
+        return str(TrialScheduler.CONTINUE if on else TrialScheduler.STOP)
+
+    def on_trial_error(self, controller: Any, trial: Any) -> None:
+        self.conductor.lost(json.loads(trial.config["branch"])["number"])
+
+
+class _Stop(_Silent, Stopper):  # type: ignore[misc]
+    """Ends everything at the first trouble that is no branch's own."""
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.conductor.trouble is not None
+
+
+def _quiet() -> None:
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints at any verbosity
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # we give the reasons

@@ -1,0 +1,23 @@
+"""The storage's files, on a local folder or at any fsspec address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweeps.files_base import Entry, Files
+from sweeps.files_errors import StorageError
+from sweeps.files_local import LocalFiles
+
+__all__ = ["Entry", "Files", "StorageError", "open_files"]
+
+
+def open_files(address: str | Path) -> Files:
+    """The files at an address; plain paths and ``file://`` are local. Nothing is touched yet."""
+    if isinstance(address, Path) or "://" not in address:
+        return LocalFiles(str(address))
+    protocol, _, rest = address.partition("://")
+    if protocol in ("file", "local"):
+        return LocalFiles(rest)
+    from sweeps.files_remote import RemoteFiles
+
+    return RemoteFiles(address)

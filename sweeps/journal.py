@@ -1,0 +1,103 @@
+"""What becomes of a sweep's news: the display at once, the store and MLflow when trials end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sweeps.config import TrialSpec
+from sweeps.curves import Point, course, outcome
+from sweeps.library import Library, Lost
+from sweeps.progress import Display
+from sweeps.results import METRICS
+from sweeps.ride import Report
+from sweeps.rider import Rider, code
+from sweeps.store import Stored
+from sweeps.tracking import Tracker
+
+LIVE_SHARE = 0.1
+"""Share of the time that the curves of trials that still run may take; many ride one epoch."""
+
+
+class Journal:
+    """Passes on what happens to riders.
+
+    trials: the sweep's, by the key of their riders.
+    """
+
+    def __init__(
+        self,
+        trials: Mapping[str, TrialSpec],
+        library: Library,
+        tracker: Tracker,
+        display: Display,
+    ) -> None:
+        self.trials, self.library = trials, library
+        self.tracker, self.display = tracker, display
+        self.trained = 0
+        self._open: set[str] = set()
+        self._sent: dict[str, int] = {}  # the last epoch sent, by key, the stalest first
+        self._began, self._sending = time.monotonic(), 0.0
+
+    def heard(self, report: Report | None, riders: Mapping[str, Rider]) -> None:
+        """A branch's report has been taken in."""
+        if report is None:
+            return
+        self.trained += report.trained
+        for key in report.states:
+            self._sent.setdefault(key, 0)
+            self.display.epoch(self.trials[key].id, riders[key].state.epoch)
+        if self._sending < LIVE_SHARE * (time.monotonic() - self._began):
+            self._send_stalest(riders)
+
+    def ended(self, rider: Rider, epochs: Sequence[Stored]) -> None:
+        """A rider has come to its end: keep how it went, and tell MLflow."""
+        spec = self.trials[rider.key]
+        result = outcome(epochs, rider)
+        remembered = {"code": code(rider.policy), "state": rider.state.to_json()}
+        if rider.state != rider.remembered or rider.state.failure is not None:
+            self.library.store.write_trial(rider.key, {**result, **remembered})
+        self._sent.pop(rider.key, None)
+        points = course(epochs, rider) if rider.finished else []
+        self.final(spec, result, points)
+
+    def final(self, spec: TrialSpec, result: Mapping[str, Any], points: list[Point]) -> None:
+        """A trial's result."""
+        self.display.end(spec.id, result)
+        self._curve(spec, points)
+        summary = result["summary"]
+        tags = {"status": result["status"]}
+        finished = result["status"] == "finished"
+        if finished:
+            tags["prune_epochs"] = str(summary["prune_epochs"])
+            tags |= {"warnings": "; ".join(summary["warnings"])} if summary["warnings"] else {}
+        else:
+            tags["reason"] = result["reason"]
+        figures = {name: float(summary[name]) for name in METRICS if name in summary}
+        self.tracker.finish(spec.id, figures, tags, "FINISHED" if finished else "FAILED")
+
+    def _send_stalest(self, riders: Mapping[str, Rider]) -> None:
+        for key, sent in self._sent.items():
+            rider = riders[key]
+            if rider.state.epoch > sent and not rider.ended:
+                began = time.monotonic()
+                with suppress(Lost):
+                    epochs = self.library.course(rider.state.path, rider.state.epoch)
+                    self._curve(self.trials[key], course(epochs, rider))
+                del self._sent[key]
+                self._sent[key] = rider.state.epoch
+                self._sending += time.monotonic() - began
+                return
+
+    def _curve(self, spec: TrialSpec, points: list[Point]) -> None:
+        if spec.id not in self._open:
+            self._open.add(spec.id)
+            parameters = {key: str(part) for key, part in {"seed": spec.seed, **spec.shown}.items()}
+            self.tracker.trial(spec.id, spec.id, parameters, {"policy": spec.setting["policy"]})
+        if points:
+            named = [
+                (int(p["epoch"]), {k: v for k, v in p.items() if k != "epoch"}) for p in points
+            ]
+            self.tracker.curve(spec.id, named)

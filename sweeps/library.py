@@ -1,0 +1,145 @@
+"""Stored epochs as they are read again: each once, and one history for all who are at its end."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pruning.history import History, Record
+from pruning.structure.layout import Layout
+from sweeps.rider import Rider
+from sweeps.store import Branching, Store, Stored
+
+T = TypeVar("T")
+
+FIGURES_OF_PATHS = 4096
+ARRAYS_OF_PATHS = 32
+"""How many paths are kept in memory, without and with what was measured of every unit."""
+
+
+class Lost(Exception):  # noqa: N818 - no error: it is trained again
+    """Something that was stored is not there any more."""
+
+
+class Recent(Generic[T]):
+    """The entries used last, no more than ``size`` of them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._entries: OrderedDict[str, dict[int, T]] = OrderedDict()
+
+    def of(self, key: str) -> dict[int, T]:
+        """The entry of a key, made if need be."""
+        found = self._entries.setdefault(key, {})
+        self._entries.move_to_end(key)
+        while len(self._entries) > self.size:
+            self._entries.popitem(last=False)
+        return found
+
+
+@dataclass
+class _Seen:
+    """What policies may see of one record, and the history that ends with it once it is asked."""
+
+    record: Record
+    history: History | None = field(default=None)
+
+
+class Library:
+    """Reads a store's epochs, and hands out the histories that policies decide on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._figures: Recent[Stored] = Recent(FIGURES_OF_PATHS)
+        self._seen: Recent[_Seen] = Recent(ARRAYS_OF_PATHS)
+        self._layouts: dict[str, Layout] = {}
+
+    def forget(self) -> None:
+        """Read everything anew."""
+        self.store.forget()
+        self.__init__(self.store)  # type: ignore[misc]
+
+    def add(self, path: str, stored: Stored) -> None:
+        """An epoch that was just stored, whole or only its figures."""
+        epoch = stored.record.epoch
+        self._figures.of(path)[epoch] = stored.figures()
+        seen = self._seen.of(path)
+        for later in [number for number in seen if number >= epoch]:
+            del seen[later]
+        if len(stored.record.alive):
+            seen[epoch] = _Seen(stored.record.visible())
+        if stored.layout:
+            self._layouts[path] = stored.layout
+
+    def figures(self, path: str, epoch: int) -> Stored | None:
+        """An epoch without its arrays, asked of the path that holds it; None if it is not there."""
+        known = self._figures.of(path)
+        if epoch not in known:
+            stored = self.store.record(path, epoch)
+            if stored is None:
+                return None
+            self.add(path, stored)
+        return known[epoch]
+
+    def has(self, path: str, epoch: int, probes: Collection[str]) -> bool:
+        """Whether this epoch is stored, with these probes."""
+        found = self.figures(path, epoch)
+        return found is not None and found.measured.issuperset(probes)
+
+    def course(self, path: str, epoch: int) -> list[Stored]:
+        """The figures of all epochs from the trunk's first to this one. Raises Lost."""
+        found = [self.figures(owner, number) for owner, number in self._owners(path, epoch)]
+        if any(one is None for one in found):
+            raise Lost(f"an epoch before {epoch} of path {path}")
+        return [one for one in found if one is not None]
+
+    def places(self, rider: Rider) -> set[tuple[str, int]]:
+        """The epochs of training a rider stands on, each by the path that holds it."""
+        path, epoch = rider.state.path, rider.state.epoch
+        return {place for place in self._owners(path, epoch) if place[1] > 0}
+
+    def trunk(self, path: str) -> Branching:
+        """Where a path begins. Raises Lost."""
+        trunk = self.store.path(self._line(path)[0][0])
+        if trunk is None or trunk.task is None:
+            raise Lost(f"the trunk of path {path}")
+        return trunk
+
+    def history(self, path: str, epoch: int) -> History:
+        """What policies see after this epoch. Raises Lost."""
+        newest = self._one(path, epoch)
+        if newest.history is None:
+            records = tuple(self._one(*place).record for place in self._owners(path, epoch))
+            trunk = self.trunk(path)
+            layout = self._layouts.get(self._line(path)[0][0])
+            if layout is None:
+                raise Lost(f"the layout of path {path}")
+            newest.history = History(layout, records, trunk.epochs, trunk.seed)
+        return newest.history
+
+    def _one(self, path: str, epoch: int) -> _Seen:
+        known = self._seen.of(path)
+        if epoch not in known:
+            stored = self.store.record(path, epoch)
+            if stored is None:
+                raise Lost(f"epoch {epoch} of path {path}")
+            known[epoch] = _Seen(stored.record.visible())
+            if stored.layout:
+                self._layouts[path] = stored.layout
+        return known[epoch]
+
+    def _owners(self, path: str, epoch: int) -> list[tuple[str, int]]:
+        """For every epoch up to this one the path that holds it."""
+        places: list[tuple[str, int]] = []
+        for owner, end in self._line(path):
+            last = epoch if end < 0 else min(end, epoch)
+            places += [(owner, number) for number in range(len(places), last + 1)]
+        return places
+
+    def _line(self, path: str) -> list[tuple[str, int]]:
+        line = self.store.line(path)
+        if line is None:
+            raise Lost(f"what path {path} is")
+        return line

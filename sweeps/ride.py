@@ -1,0 +1,303 @@
+"""One path is trained for those who ride it, until all have left it or it ends.
+
+A ride knows neither Ray nor torch: it drives whatever can train an epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from pruning.history import Record
+from pruning.policies import Prune
+from pruning.saliency import Saliency
+from pruning.structure.layout import Layout
+from pruning.training.task import Task
+from sweeps.library import Library, Lost
+from sweeps.rider import Rider, State
+from sweeps.store import Stored
+
+Keep = Literal["all", "trunk", "forks"] | int
+"""Which snapshots stay: all, those of dense training, or every n-th epoch's; and always those where
+a path forked, and the last of each path."""
+
+
+class Training(Protocol):
+    """What a ride drives; ``pruning.training.loop.Training`` is one."""
+
+    @property
+    def epoch_number(self) -> int: ...  # epochs trained so far, -1 before the first record
+    @property
+    def layout(self) -> Layout: ...
+    def begin(self) -> Record: ...
+    def epoch(self) -> Record: ...
+    def apply(self, action: Prune) -> None: ...
+    def watch(self, probes: Sequence[Saliency]) -> None: ...
+
+
+class Trainer(Protocol):
+    """Opens trainings, from the start or a snapshot, and takes snapshots of them."""
+
+    def open(
+        self,
+        task: Task,
+        seed: int,
+        probes: Sequence[Saliency],
+        snapshot: bytes | None,
+        records: Sequence[Record],
+    ) -> Training: ...
+    def take(self, training: Any) -> bytes: ...
+
+
+@dataclass
+class Report:
+    """What has happened on a ride since its last report.
+
+    path: that it is on. states: of those who rode it, by trial. epochs: what is stored, with the
+    path it is of. trained: how many epochs were trained. news: whether a rider has turned or
+    ended. proposal: where it could go on at once, as all have left this path; to be driven on is to
+    be told yes. over: nothing is left to do.
+    """
+
+    path: str
+    states: dict[str, State] = field(default_factory=dict)
+    epochs: list[tuple[str, Stored]] = field(default_factory=list)
+    trained: int = 0
+    news: bool = False
+    proposal: str | None = None
+    over: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As it travels."""
+        return {
+            "path": self.path,
+            "states": {key: state.to_json() for key, state in self.states.items()},
+            "epochs": [(path, stored.to_json()) for path, stored in self.epochs],
+            "trained": self.trained,
+            "news": self.news,
+            "proposal": self.proposal,
+            "over": self.over,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        """The inverse of ``to_json``."""
+        states = {key: State.from_json(state) for key, state in data["states"].items()}
+        epochs = [(path, Stored.from_json(stored)) for path, stored in data["epochs"]]
+        rest = {name: data[name] for name in ("trained", "news", "proposal", "over")}
+        return cls(data["path"], states, epochs, **rest)
+
+
+class Ride:
+    """Trains a path epoch by epoch; after each one its riders decide.
+
+    measure: on this path, whoever rides it: policies that come later need no epoch of it again.
+    devices: that it holds; each second of each is charged to a rider. careful: leave a note of who
+    decides after the first epoch, as that may have ended a process before. clock: seconds.
+    Raises Lost where the store no longer has what the riders have seen.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        riders: Sequence[Rider],
+        library: Library,
+        trainer: Trainer,
+        keep: Keep = "trunk",
+        measure: Sequence[Saliency] = (),
+        devices: float = 1,
+        careful: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.path = path
+        self.riders = sorted(riders, key=lambda rider: rider.order)
+        self.library, self.store = library, library.store
+        self.trainer, self.keep, self.devices = trainer, keep, devices
+        self.careful, self.clock = careful, clock
+        self._measure = (path, measure)
+        self._training: Training | None = None
+        self._stored: set[int] = set()  # epochs of this path that had a record when it was opened
+        self._passing: tuple[str, int] | None = None  # the newest snapshot, if it need not stay
+        self._mark = self._uncharged = 0.0
+        self._report = Report(path)
+
+    def advance(self) -> None:
+        """Train one epoch more and let the riders decide."""
+        self._mark = self.clock() - self._uncharged
+        if self._report.proposal:
+            self._turn(self._report.proposal)
+        training = self._training = self._training or self._open()
+        epoch = training.epoch_number + 1
+        there = self.store.record(self.path, epoch) if epoch in self._stored else None
+        if there and there.measured.issuperset(self._needed()):
+            self._report.epochs.append((self.path, there.figures()))
+            self._report.over = True
+        else:
+            self._train(training, self.path)
+            self._look_ahead()
+        self._uncharged = self.clock() - self._mark
+
+    @property
+    def due(self) -> bool:
+        """Whether something has happened that others wait for."""
+        return self._report.news or self._report.over
+
+    def report(self) -> Report:
+        """What has happened since the last report; whoever has left is no rider any more."""
+        report, self._report = self._report, Report(self.path, proposal=self._report.proposal)
+        report.states = {rider.key: rider.state for rider in self.riders}
+        self.riders = self._aboard(report.proposal or self.path)
+        return report
+
+    def _aboard(self, path: str) -> list[Rider]:
+        return [r for r in self.riders if r.state.path == path and not r.ended]
+
+    def _needed(self) -> dict[str, Saliency]:
+        riders = self._aboard(self.path)
+        return {probe.key: probe for rider in riders for probe in rider.policy.probes()}
+
+    def _probes(self) -> dict[str, Saliency]:
+        path, measure = self._measure
+        more = measure if path == self.path else ()
+        return self._needed() | {probe.key: probe for probe in more}
+
+    def _look_ahead(self) -> None:
+        if self._aboard(self.path):
+            return
+        going_on = [rider.state.path for rider in self.riders if not rider.ended]
+        self._report.proposal = going_on[0] if going_on else None
+        self._report.over = not going_on
+
+    def _turn(self, path: str) -> None:
+        """Go on with the path onto which riders have turned."""
+        assert self._training is not None
+        self._leave_for(path, self._training)
+        self.path, self._stored = path, self.store.epochs(path)[0]
+        self._training.watch(list(self._probes().values()))
+        self._report = Report(path)
+
+    # Opening
+
+    def _open(self) -> Training:
+        """The training where the riders need it, gone on with from the nearest snapshot before."""
+        line = self.store.line(self.path)
+        if line is None:
+            raise Lost(f"what path {self.path} is")
+        if self.careful:
+            self.store.note_decider(self.path, "")
+        self._stored = self.store.epochs(self.path)[0]
+        target = min(rider.state.epoch for rider in self._aboard(self.path))
+        leg, training = self._nearest(line, target)
+        while True:
+            owner, end = line[leg]
+            if end >= 0 and training.epoch_number == end:
+                leg += 1
+                self._leave_for(line[leg][0], training)
+            elif training.epoch_number < target:
+                self._train(training, owner)
+            else:
+                return training
+
+    def _nearest(self, line: list[tuple[str, int]], target: int) -> tuple[int, Training]:
+        trunk = self.library.trunk(self.path)
+        task, seed = trunk.task, trunk.seed
+        assert task is not None
+        probes = list(self._probes().values())
+        for leg in reversed(range(len(line))):
+            owner, end = line[leg]
+            last = target if end < 0 else min(end, target)
+            for epoch in sorted(self.store.epochs(owner)[1], reverse=True):
+                data = self.store.snapshot(owner, epoch) if epoch <= last else None
+                if data is not None:
+                    records = self.library.history(owner, epoch).records
+                    return leg, self.trainer.open(task, seed, probes, data, records)
+        return 0, self.trainer.open(task, seed, probes, None, ())
+
+    def _leave_for(self, path: str, training: Training) -> None:
+        branching = self.store.path(path)
+        if branching is None:
+            raise Lost(f"what path {path} is")
+        training.apply(Prune(branching.units))
+
+    # An epoch
+
+    def _train(self, training: Training, path: str) -> None:
+        """Train an epoch of a path; let those decide who ride it; store what it left behind."""
+        begins = training.epoch_number < 0
+        record = training.begin() if begins else training.epoch()
+        epoch = record.epoch
+        aboard = self._aboard(self.path)
+        measured = frozenset(self._probes())
+        layout = training.layout if begins else None
+        fresh = Stored(record, devices=self.devices, measured=measured, layout=layout)
+        was_there = path != self.path or epoch in self._stored
+        before = self.store.record(path, epoch) if was_there else None
+        self.library.add(path, before.again(fresh) if before else fresh)
+
+        paying = [rider for rider in aboard if rider.state.epoch < epoch] or aboard
+        deciding = [r for r in aboard if path == self.path and r.state.epoch == epoch - 1]
+        decided = self._decide(epoch, deciding)
+        turned = any(rider.state.path != path for rider in deciding)
+
+        began = self.clock()
+        self.store.write_snapshot(path, epoch, self.trainer.take(training))
+        seconds = {**record.seconds, "snapshot": self.clock() - began}
+        now = self.clock()
+        spent, self._mark = now - self._mark, now
+        seconds["other"] = spent - sum(seconds.values()) - sum(decided.values())
+        charges = charge(paying, seconds, decided, self.devices)
+        fresh = replace(fresh, record=replace(record, seconds=seconds), charges=charges)
+        stored = before.again(fresh) if before else fresh
+        self.store.write_record(path, stored)
+        self._report.epochs.append((path, stored.figures()))
+        self._report.trained += not begins
+        self._report.news |= turned or any(rider.ended for rider in deciding)
+
+        if self._passing:
+            self.store.drop_snapshot(*self._passing)
+        stays = turned or self._stays(path, epoch)
+        self._passing = None if stays else (path, epoch)
+
+    def _decide(self, epoch: int, deciding: Sequence[Rider]) -> dict[str, float]:
+        """Let riders decide; returns the seconds each took."""
+        took: dict[str, float] = {}
+        history = self.library.history(self.path, epoch) if deciding else None
+        for rider in deciding:
+            assert history is not None
+            began = self.clock()
+            if self.careful:
+                self.store.note_decider(self.path, rider.key)
+            rider.decide(epoch, history, self.store.fork)
+            took[rider.key] = self.clock() - began
+        if self.careful and deciding:
+            self.store.note_decider(self.path, "")
+            self.careful = False
+        return took
+
+    def _stays(self, path: str, epoch: int) -> bool:
+        branching = self.store.path(path)
+        trunk = branching is not None and branching.task is not None
+        nth = isinstance(self.keep, int) and epoch % self.keep == 0
+        last = epoch >= self.library.trunk(path).epochs
+        return last or nth or self.keep == "all" or (self.keep == "trunk" and trunk)
+
+
+def charge(
+    riders: Sequence[Rider],
+    seconds: Mapping[str, float],
+    decided: Mapping[str, float],
+    devices: float,
+) -> dict[str, float]:
+    """Who pays for an epoch: device-seconds by trial, their sum all that was spent.
+
+    riders: who needed it, in their order. A decision is paid for by who made it, a probe by the
+    first who asked for it, all else by the first of all.
+    """
+    charges = {key: spent * devices for key, spent in decided.items()}
+    for section, spent in seconds.items():
+        asking = [rider for rider in riders if section in rider.sections]
+        payer = (asking or riders)[0].key
+        charges[payer] = charges.get(payer, 0.0) + spent * devices
+    return charges

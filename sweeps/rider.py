@@ -1,0 +1,161 @@
+"""A trial on its way: where it is in the tree of shared training, and what it decided there."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pruning.history import History
+from pruning.policies import Policy
+from pruning.settings import Settings, digest
+from pruning.training.summary import probe_sections
+from sweeps.store import Branching
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A rider left a path: after ``epoch`` epochs, onto ``path``, for the reasons in warnings."""
+
+    epoch: int
+    path: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class State:
+    """How far a rider has come.
+
+    path: that it is on. epoch: the last one it has decided after, -1 before the untrained network
+    was seen. decided: per epoch the seconds its decision took and the indicator it watched.
+    turns: where it left a path. failure: the reason, once its policy has failed.
+    """
+
+    path: str
+    epoch: int = -1
+    decided: list[tuple[float, float | None]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    failure: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it travels and is stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> State:
+        """The inverse of ``to_json``."""
+        turns = [
+            Turn(turn["epoch"], turn["path"], tuple(turn["warnings"])) for turn in data["turns"]
+        ]
+        decided = [(seconds, indicator) for seconds, indicator in data["decided"]]
+        return cls(data["path"], data["epoch"], decided, turns, data["failure"])
+
+
+Fork = Callable[[str, int, tuple[int, ...]], str]
+"""From a path, an epoch and the units removed to the path that begins there."""
+
+
+class Rider:
+    """One policy on its way from the trunk to the end of a training.
+
+    key: of its trial. trunk: where it begins. epochs: length of the training. order: its place in
+    the sweep; of those who ride together the first pays for what all of them need. remembered: the
+    state it had at the end when it was last here.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        policy: Policy,
+        trunk: Branching,
+        epochs: int,
+        order: int = 0,
+        remembered: State | None = None,
+    ) -> None:
+        self.key, self.policy, self.order = key, policy, order
+        self.trunk, self.epochs, self.remembered = trunk, epochs, remembered
+        self.state = State(trunk.address)
+        self.probes = frozenset(probe.key for probe in policy.probes())
+        self.sections = probe_sections(policy.probes())
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to the end of the training."""
+        return self.state.epoch >= self.epochs
+
+    @property
+    def ended(self) -> bool:
+        """Whether it goes no further: finished, or failed."""
+        return self.finished or self.state.failure is not None
+
+    def restart(self) -> None:
+        """Back to the trunk, with nothing known: what it remembered leads to what is lost."""
+        self.state, self.remembered = State(self.trunk.address), None
+
+    def knows(self, epoch: int) -> bool:
+        """Whether it remembers what it decided after this epoch."""
+        return self.remembered is not None and epoch < len(self.remembered.decided)
+
+    def recall(self, epoch: int) -> None:
+        """Decide as it did when it was last here."""
+        assert self.remembered is not None
+        self.state.epoch = epoch
+        self.state.decided.append(self.remembered.decided[epoch])
+        for turn in self.remembered.turns:
+            if turn.epoch == epoch:
+                self._turn(turn)
+
+    def decide(self, epoch: int, history: History, fork: Fork) -> None:
+        """Decide on what is known after this epoch: stay, or turn onto a path of its own.
+
+        After the last epoch nothing is asked, only the indicator is noted. A policy that raises has
+        failed; the others on the path go on.
+        """
+        last = epoch >= self.epochs
+        began = time.perf_counter()
+        try:
+            action = None if last else self.policy.decide(history)
+            seconds = time.perf_counter() - began
+            indicator = self.policy.indicator(history)
+        except Exception as error:
+            first = (str(error).splitlines() or [""])[0]
+            self.state.failure = f"{type(error).__name__}: {first}"
+            return
+        self.state.epoch = epoch
+        self.state.decided.append((0.0 if last else seconds, indicator))
+        if action:
+            path = fork(self.state.path, epoch, action.units)
+            self._turn(Turn(epoch, path, action.warnings))
+
+    def _turn(self, turn: Turn) -> None:
+        self.state.turns.append(turn)
+        self.state.path = turn.path
+
+
+def code(policy: Policy) -> str:
+    """The digest of the source of a policy and of what it measures.
+
+    Decisions are remembered under it: a policy whose file has changed decides anew.
+    """
+    kinds: list[type[Settings]] = [type(policy), *(type(probe) for probe in policy.probes())]
+    return digest([_source(kind) for kind in kinds])
+
+
+@cache
+def _source(kind: type[Settings]) -> str:
+    """The digest of the files a class is written in; of this package with those beside them."""
+    files: set[Path] = set()
+    for part in kind.__mro__:
+        if issubclass(part, Settings):
+            file = Path(inspect.getfile(part))
+            ours = part.__module__.startswith("pruning.")
+            files |= set(file.parent.glob("*.py")) if ours else {file}
+    whole = hashlib.sha256()
+    for file in sorted(files):
+        whole.update(file.read_bytes())
+    return whole.hexdigest()

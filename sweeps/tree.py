@@ -1,0 +1,238 @@
+"""The tree of shared training: who rides which path, and what is to be trained next.
+
+A state machine without Ray, clock or threads. Riders join, follow what is stored, and wait where
+the next epoch is not; whoever waits for the same epoch of the same path rides one branch. Whoever
+trains tells it what happened, and it says who goes on where.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pruning.saliency import Saliency
+from sweeps.library import Library, Lost
+from sweeps.ride import Report
+from sweeps.rider import Rider
+from sweeps.store import Stored
+
+ENDED_WORKER = "its policy ended the worker"
+"""How the reason begins where a policy takes its process down with it, again and again."""
+
+_Place = tuple[str, int]
+
+
+@dataclass(eq=False)
+class Branch:
+    """A path that is being trained for its riders."""
+
+    number: int
+    path: str
+    riders: list[Rider]
+    measure: list[Saliency]  # on dense training, also once those who asked have left it
+    careful: bool = False  # one of its riders was on a branch that was lost
+    began: dict[str, _Place] = field(default_factory=dict)  # where each rider was, by trial
+
+
+class Tree:
+    """Riders on their ways.
+
+    retries: how often in a row a branch may be lost without a new epoch before its riders have
+    failed. From the second time on notes are left of who is deciding, and only who ended the
+    process with it is to blame.
+    """
+
+    def __init__(self, library: Library, retries: int = 2) -> None:
+        self.library, self.retries = library, retries
+        self.riders: dict[str, Rider] = {}
+        self.ended: list[tuple[Rider, list[Stored]]] = []  # with the epochs they stand on
+        self._waiting: dict[str, list[Rider]] = {}
+        self._running: dict[str, Branch] = {}
+        self._branches: dict[int, Branch] = {}
+        self._numbers = itertools.count()
+        self._order: list[tuple[int, int, str]] = []  # (-epochs left, order, path), a heap
+        self._losses: dict[str, int] = {}  # in a row without a new epoch, by trial
+
+    @property
+    def done(self) -> bool:
+        """Whether every rider has ended."""
+        return not self._waiting and not self._branches
+
+    @property
+    def running(self) -> int:
+        """How many branches are being trained."""
+        return len(self._branches)
+
+    def join(self, rider: Rider) -> None:
+        """Let a rider follow what is stored and wait for the rest; at any time."""
+        self.riders[rider.key] = rider
+        self.library.store.know(rider.trunk)
+        self._place(rider)
+
+    def next(self) -> Branch | None:
+        """The branch to train next, the longest first; None if all that is needed is running."""
+        while self._order:
+            left, order, path = heapq.heappop(self._order)
+            waiting = self._waiting.get(path)
+            if waiting and path not in self._running and (left, order) == _rank(waiting):
+                return self._begin(path, waiting)
+        return None
+
+    def report(self, number: int, report: Report) -> bool:
+        """Take in what a branch has done. Returns whether it is to go on."""
+        branch = self._branches[number]
+        for path, stored in report.epochs:
+            self.library.add(path, stored)
+        riders = branch.riders
+        for rider in riders:
+            before, rider.state = _place_of(rider), report.states[rider.key]
+            if _place_of(rider) != before:
+                self._losses.pop(rider.key, None)
+        on = report.proposal or branch.path
+        if report.over or (report.proposal and on in self._running):
+            on = ""
+        branch.riders = [r for r in riders if r.state.path == on and not r.ended]
+        if not branch.riders:
+            self._finish(branch)
+        elif on != branch.path:
+            self._move(branch, on)
+        for rider in riders:
+            if rider not in branch.riders:
+                self._place(rider)
+        for path in {path for path, _ in report.epochs}:
+            self._catch_up(path)
+        return bool(branch.riders)
+
+    def lost(self, number: int, reason: str) -> None:
+        """A branch has ended without a word: its riders go on from what is stored."""
+        branch = self._branches[number]
+        self._finish(branch)
+        decider = self.library.store.decider(branch.path) if branch.careful else ""
+        blamed = [rider for rider in branch.riders if rider.key == decider]
+        if blamed:
+            reason = f"{ENDED_WORKER} while it decided after epoch {blamed[0].state.epoch + 1}"
+        else:
+            blamed = branch.riders
+        for rider in branch.riders:
+            self._follow(rider)
+            if _place_of(rider) != branch.began[rider.key]:
+                self._losses[rider.key] = 0
+            if rider in blamed:
+                self._blame(rider, reason)
+            self._place(rider)
+
+    def astray(self, number: int, reason: str) -> None:
+        """A branch found that what its riders have seen is not stored any more."""
+        branch = self._branches[number]
+        self._finish(branch)
+        for rider in branch.riders:
+            self._restart(rider)
+            self._blame(rider, reason)
+            self._place(rider)
+
+    def _blame(self, rider: Rider, reason: str) -> None:
+        self._losses[rider.key] = self._losses.get(rider.key, 0) + 1
+        if self._losses[rider.key] > self.retries and not rider.ended:
+            rider.state.failure = reason
+
+    # Riders
+
+    def _place(self, rider: Rider) -> None:
+        """Let a rider follow what is stored, then wait, or end."""
+        self._follow(rider)
+        if rider.ended:
+            try:
+                self.ended.append((rider, self._course(rider)))
+                return
+            except Lost:
+                self._restart(rider)
+                return self._place(rider)
+        path = rider.state.path
+        waiting = self._waiting.setdefault(path, [])
+        waiting.append(rider)
+        if path not in self._running:
+            heapq.heappush(self._order, (*_rank(waiting), path))
+
+    def _follow(self, rider: Rider) -> None:
+        while not rider.ended:
+            try:
+                if not self._follow_one(rider):
+                    return
+            except Lost:
+                self._restart(rider)
+
+    def _restart(self, rider: Rider) -> None:
+        """Back to the trunk, believing nothing that was read before."""
+        self.library.forget()
+        self.library.store.know(rider.trunk)
+        rider.restart()
+
+    def _course(self, rider: Rider) -> list[Stored]:
+        path, epoch = rider.state.path, rider.state.epoch
+        if rider.state.failure is not None and self.library.figures(path, epoch + 1):
+            epoch += 1  # trained for it, though it did not get to decide
+        return self.library.course(path, epoch)
+
+    def _follow_one(self, rider: Rider) -> bool:
+        """One epoch on, if it is stored."""
+        path, epoch = rider.state.path, rider.state.epoch + 1
+        if not self.library.has(path, epoch, rider.probes):
+            return False
+        if rider.knows(epoch):
+            rider.recall(epoch)
+            if self.library.store.path(rider.state.path) is None:
+                rider.restart()
+        else:
+            rider.decide(epoch, self.library.history(path, epoch), self.library.store.fork)
+        return True
+
+    def _catch_up(self, path: str) -> None:
+        """New epochs of a path are stored: whoever joined it late follows."""
+        late = self._waiting.pop(path, [])
+        for rider in late:
+            self._place(rider)
+
+    # Branches
+
+    def _begin(self, path: str, waiting: list[Rider]) -> Branch:
+        del self._waiting[path]
+        riders = sorted(waiting, key=lambda rider: rider.order)
+        careful = any(self._losses.get(rider.key) for rider in riders)
+        began = {rider.key: _place_of(rider) for rider in riders}
+        measure = {
+            probe.key: probe
+            for rider in self.riders.values()
+            if rider.trunk.address == path
+            for probe in rider.policy.probes()
+        }
+        number = next(self._numbers)
+        branch = Branch(number, path, riders, list(measure.values()), careful, began)
+        self._branches[branch.number] = self._running[path] = branch
+        return branch
+
+    def _move(self, branch: Branch, path: str) -> None:
+        self._free(branch.path)
+        branch.path = path
+        self._running[path] = branch
+        branch.began = {rider.key: _place_of(rider) for rider in branch.riders}
+
+    def _finish(self, branch: Branch) -> None:
+        del self._branches[branch.number]
+        self._free(branch.path)
+
+    def _free(self, path: str) -> None:
+        del self._running[path]
+        waiting = self._waiting.get(path)
+        if waiting:
+            heapq.heappush(self._order, (*_rank(waiting), path))
+
+
+def _place_of(rider: Rider) -> _Place:
+    return rider.state.path, rider.state.epoch
+
+
+def _rank(waiting: Iterable[Rider]) -> tuple[int, int]:
+    """Where a path stands in line: the most epochs left first, then the order of the sweep."""
+    return min((rider.state.epoch - rider.epochs, rider.order) for rider in waiting)

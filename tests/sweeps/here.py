@@ -1,0 +1,43 @@
+"""Trains a tree in this process: all that Ray Tune does for it, but the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from sweeps.config import Sweep
+from sweeps.library import Library, Lost
+from sweeps.ride import Report, Ride
+from sweeps.rider import Rider, State
+from sweeps.store import Store
+from sweeps.trainer import Trainer
+from sweeps.tree import Branch, Tree
+
+
+def train(sweep: Sweep, tree: Tree, heard: Callable[[Report | None], Any]) -> None:
+    """Branch after branch, each to its end."""
+    torch.set_num_threads(1)
+    while branch := tree.next():
+        ride = _ride(sweep, tree, branch)
+        on = True
+        while on:
+            try:
+                ride.advance()
+            except Lost as error:
+                tree.astray(branch.number, str(error))
+                break
+            report = Report.from_json(ride.report().to_json())
+            on = tree.report(branch.number, report)
+            heard(report)
+
+
+def _ride(sweep: Sweep, tree: Tree, branch: Branch) -> Ride:
+    library = Library(Store(tree.library.store.files.address))
+    riders = []
+    for rider in branch.riders:
+        copy = Rider(rider.key, rider.policy, rider.trunk, rider.epochs, rider.order)
+        copy.state = State.from_json(rider.state.to_json())
+        riders.append(copy)
+    return Ride(branch.path, riders, library, Trainer(), sweep.snapshots, branch.measure)
