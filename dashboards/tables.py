@@ -116,8 +116,9 @@ def storage(found: Mapping[str, Any]) -> list[Table | str]:
         "sweeps that cannot be read": found["unreadable"],
     }
     told = [f"{what}: {count}" for what, count in lines.items() if count]
-    shown = [table for table in (tasks, sweeps) if table.row_count]
-    return [*(shown or [f"nothing is stored in {place}"]), *told]
+    if not found["bytes"]:
+        return [f"nothing is stored in {place}", *told]
+    return [*(table for table in (tasks, sweeps) if table.row_count), *told]
 
 
 def removal(going: Removal) -> Table:

@@ -43,8 +43,9 @@ def plan(
     epochs. pruned_as_dense: whether pruned epochs had to be counted as dense ones, which makes
     hours an upper bound.
     """
-    library = Library(_Reading(store.files))
-    riders = replay(trials, library)
+    reading = Reading(store.files)
+    library = Library(reading)
+    riders = replay(trials, reading, library)
     nothing = Range(Count(), Count())
     shared = sum((_shared([t for t in trials if t.seed == s]) for s in sweep.seeds), nothing)
     left = sum((_left([r for r in riders if r.trunk.seed == s]) for s in sweep.seeds), nothing)
@@ -71,22 +72,30 @@ def plan(
     }
 
 
-def replay(trials: Iterable[TrialSpec], library: Library) -> list[Rider]:
-    """The trials' riders as far as they come on what is stored."""
-    tree = Tree(library)
+def replay(trials: Iterable[TrialSpec], store: Reading, library: Library) -> list[Rider]:
+    """The trials' riders as far as they come on what is stored.
+
+    Of a trial that has finished it is enough that its epochs are there; they are not read.
+    """
+    tree, riders = Tree(library), []
     for order, spec in enumerate(trials):
-        known = library.store.trial(spec.address) or {}
+        known = store.trial(spec.address) or {}
         if known.get("code") != code(spec.policy):
             known = {}
         if str(known.get("reason")).startswith(ENDED_WORKER):
             continue
         state = State.from_json(known["state"]) if known.get("status") == "finished" else None
         trunk = Branching(spec.task, spec.seed)
-        tree.join(Rider(spec.address, spec.policy, trunk, spec.task.epochs, order, state))
-    return list(tree.riders.values())
+        rider = Rider(spec.address, spec.policy, trunk, spec.task.epochs, order, state)
+        if state and store.holds(state.path, state.epoch):
+            rider.state = state
+        else:
+            tree.join(rider)
+        riders.append(rider)
+    return riders
 
 
-class _Reading(Store):
+class Reading(Store):
     """A store that is only read, and remembers what it would have written of paths.
 
     A file that is not there is looked for once.
@@ -110,9 +119,22 @@ class _Reading(Store):
         self._paths |= self._new
 
     def record(self, path: str, epoch: int) -> Stored | None:
+        return super().record(path, epoch) if epoch in self._records(path) else None
+
+    def holds(self, path: str, epoch: int) -> bool:
+        """Whether all epochs up to this one are there, damaged or not."""
+        first = 0
+        for owner, end in self.line(path) or [("", -1)]:
+            last = epoch if end < 0 else end
+            if not self._records(owner).issuperset(range(first, last + 1)):
+                return False
+            first = last + 1
+        return True
+
+    def _records(self, path: str) -> set[int]:
         if path not in self._there:
-            self._there[path] = self.epochs(path)[0]
-        return super().record(path, epoch) if epoch in self._there[path] else None
+            self._there[path] = self.epochs(path)[0] if path else set()
+        return self._there[path]
 
     def trial(self, key: str) -> dict[str, Any] | None:
         return super().trial(key) if f"trials/{key}" in self._trials else None

@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Branching:
         """Length of the training, of a trunk."""
         return self.task.epochs if self.task else 0
 
-    @property
+    @cached_property
     def address(self) -> str:
         """The digest of what fixes the training."""
         if self.task is None:

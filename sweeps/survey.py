@@ -150,7 +150,9 @@ def stored_paths(store: Store, entries: list[Entry] | None = None) -> dict[str, 
 def _branching(store: Store, address: str) -> Branching | None:
     try:
         found = store.path(address)
-        return found if found and (found.task or found.address == address) else None
+        if found is None or (found.task is None and found.address != address):
+            return None
+        return found if isinstance(found.seed, int) else None
     except UNREADABLE:
         return None
 

@@ -10,12 +10,14 @@ from typing import Literal
 from pruning.training.task import Task
 from sweeps.library import Library
 from sweeps.rider import Rider
-from sweeps.store import Store, Stored
+from sweeps.store import Store
 from sweeps.survey import Survey, stored_paths
 
 ALWAYS = ("train", "evaluate")
 ENOUGH = 200
-"""So many epochs are looked at where only other seeds are stored."""
+"""So many epochs are looked at, or somewhat fewer, of trunks and of other paths."""
+
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -48,34 +50,29 @@ def stored_timings(library: Library, riders: Iterable[Rider], task: Task) -> Tim
     return _timings(library, own) or _timings(library, _of_other_seeds(library.store, task))
 
 
-def _timings(library: Library, places: Iterable[tuple[str, int]]) -> Timings | None:
-    dense: list[Stored] = []
-    pruned: list[Stored] = []
-    for path, epoch in places:
-        branching, stored = library.store.path(path), library.figures(path, epoch)
-        if branching and stored:
-            (dense if branching.task else pruned).append(stored)
-    return Timings("stored", _mean(dense), _mean(pruned) if pruned else None) if dense else None
+def _timings(library: Library, places: Iterable[Place]) -> Timings | None:
+    places = sorted(places)
+    branchings = {path: library.store.path(path) for path, _ in places}
+    trunks = {path for path, branching in branchings.items() if branching and branching.task}
+    dense = _mean(library, [place for place in places if place[0] in trunks])
+    pruned = _mean(library, [place for place in places if place[0] not in trunks])
+    return Timings("stored", dense, pruned) if dense else None
 
 
-def _mean(epochs: Sequence[Stored]) -> dict[str, float]:
-    """Device-seconds by section, the mean of the epochs that have it."""
+def _mean(library: Library, places: Sequence[Place]) -> dict[str, float] | None:
+    """Device-seconds by section, the mean of the epochs that have it; None without epochs."""
     spent: dict[str, list[float]] = {}
-    for stored in epochs:
-        for section, seconds in stored.record.seconds.items():
+    for place in places[:: 1 + len(places) // ENOUGH]:
+        stored = library.figures(*place)
+        for section, seconds in stored.record.seconds.items() if stored else ():
             spent.setdefault(section, []).append(seconds * stored.devices)
-    return {section: math.fsum(each) / len(each) for section, each in spent.items()}
+    return {section: math.fsum(each) / len(each) for section, each in spent.items()} or None
 
 
-def _of_other_seeds(store: Store, task: Task) -> Iterator[tuple[str, int]]:
-    """Some epochs of the same task, of trunks and of other paths."""
+def _of_other_seeds(store: Store, task: Task) -> Iterator[Place]:
+    """Epochs of the same task."""
     found = Survey(stored_paths(store), {}, {}, [])
-    dense: list[tuple[str, int]] = []
-    pruned: list[tuple[str, int]] = []
     for path in found.paths.values():
         trunk = found.trunk(path.address)
         if trunk and trunk.task and trunk.task.address() == task.address():
-            places = dense if trunk is path else pruned
-            places += [(path.address, epoch) for epoch in path.records if epoch > 0]
-    yield from dense[:ENOUGH]
-    yield from pruned[:ENOUGH]
+            yield from ((path.address, epoch) for epoch in path.records if epoch > 0)

@@ -53,6 +53,7 @@ class Tree:
         self._branches: dict[int, Branch] = {}
         self._numbers = itertools.count()
         self._order: list[tuple[int, int, str]] = []  # (-epochs left, order, path), a heap
+        self._measured: dict[str, dict[str, Saliency]] = {}  # by trunk
         self._losses: dict[str, int] = {}  # in a row without a new epoch, by trial
 
     @property
@@ -68,6 +69,8 @@ class Tree:
     def join(self, rider: Rider) -> None:
         """Let a rider follow what is stored and wait for the rest; at any time."""
         self.riders[rider.key] = rider
+        asked = self._measured.setdefault(rider.trunk.address, {})
+        asked.update((probe.key, probe) for probe in rider.policy.probes())
         self.library.store.know(rider.trunk)
         self._place(rider)
 
@@ -98,8 +101,9 @@ class Tree:
             self._finish(branch)
         elif on != branch.path:
             self._move(branch, on)
+        going_on = {rider.key for rider in branch.riders}
         for rider in riders:
-            if rider not in branch.riders:
+            if rider.key not in going_on:
                 self._place(rider)
         for path in {path for path, _ in report.epochs}:
             self._catch_up(path)
@@ -201,14 +205,9 @@ class Tree:
         riders = sorted(waiting, key=lambda rider: rider.order)
         careful = any(self._losses.get(rider.key) for rider in riders)
         began = {rider.key: _place_of(rider) for rider in riders}
-        measure = {
-            probe.key: probe
-            for rider in self.riders.values()
-            if rider.trunk.address == path
-            for probe in rider.policy.probes()
-        }
+        measure = list(self._measured.get(path, {}).values())
         number = next(self._numbers)
-        branch = Branch(number, path, riders, list(measure.values()), careful, began)
+        branch = Branch(number, path, riders, measure, careful, began)
         self._branches[branch.number] = self._running[path] = branch
         return branch
 

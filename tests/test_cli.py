@@ -57,11 +57,24 @@ def ran(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_plan_counts_and_trains_nothing(folder: Path) -> None:
-    planned = earlyprune(folder, "plan", "sweep.yaml", "--json", "--set", "seeds=[0, 1]")
+    plan = ("plan", "sweep.yaml", "--storage", "none")
+    planned = earlyprune(folder, *plan, "--json", "--set", "seeds=[0, 1]")
     assert planned.returncode == 0, planned.stderr
     figures = json.loads(planned.stdout)
     assert figures["trials"] == 6
-    assert figures["epochs"] == 18
+    assert figures["epochs_alone"] == 18
+    assert figures["epochs_shared"] == figures["epochs_left"] == {"min": 16, "max": 16}
+    told = earlyprune(folder, *plan, "--set", "task.data=imagefolder:/nowhere")
+    assert "epochs shared: 8 (1.1 times fewer than 9 alone)" in told.stdout
+    assert not (folder / "none").exists()
+
+
+def test_plan_calibrates_where_it_is_told_to(folder: Path) -> None:
+    planned = earlyprune(folder, "plan", "sweep.yaml", "--storage", "none", "--json", "--calibrate")
+    assert planned.returncode == 0, planned.stderr
+    figures = json.loads(planned.stdout)
+    assert figures["timings"] == "calibrated"
+    assert figures["expected_hours_alone"] > figures["expected_hours_shared"]["max"] > 0
 
 
 def test_run_prints_the_table_the_plot_and_the_way_to_mlflow(
@@ -95,8 +108,10 @@ def test_a_finished_sweep_plans_nothing_more(
     folder: Path, ran: subprocess.CompletedProcess[str]
 ) -> None:
     figures = json.loads(earlyprune(folder, "plan", "sweep.yaml", "--json").stdout)
-    assert (figures["trials_finished"], figures["epochs_left"]) == (3, 0)
-    assert figures["expected_hours"] > 0
+    assert (figures["trials_finished"], figures["epochs_stored"]) == (3, 8)
+    assert figures["epochs_left"] == {"min": 0, "max": 0}
+    assert figures["timings"] == "stored"
+    assert figures["expected_hours_alone"] > 0
 
 
 def test_policies_are_listed_with_their_papers(folder: Path) -> None:
@@ -136,5 +151,5 @@ def test_ui_serves_the_recorded_runs(folder: Path, ran: subprocess.CompletedProc
 
 def test_help_names_every_command(folder: Path) -> None:
     shown = earlyprune(folder, "--help")
-    for command in ("run", "plan", "results", "policies", "ui"):
+    for command in ("run", "plan", "results", "store", "policies", "ui"):
         assert command in shown.stdout

@@ -285,6 +285,7 @@ def test_s3_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(protocol: str) -> None:
         raise ImportError(f"Install s3fs to access {protocol}")
 
+    monkeypatch.setattr(files_remote, "_systems", {})
     monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
     with pytest.raises(InputError, match=r"needs a package more: pip install 'earlyprune\[s3\]'$"):
         open_files("s3://bucket/x").check()

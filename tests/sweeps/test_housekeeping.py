@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -296,6 +297,8 @@ def test_damaged_and_foreign_files_are_no_harm(store: Store) -> None:
     store.files.write("paths/looping/path", b'{"parent": "looping", "epoch": 1, "units": []}')
     store.files.write("paths/listed/path", b'{"parent": ["x"], "epoch": 1, "units": []}')
     store.files.write("sweeps/list", b"[1]")
+    trunk = json.dumps({**Branching(TASK, 0).to_json(), "seed": "x"}).encode()
+    store.files.write("paths/unseeded/path", trunk)
     store.files.write("trials/listed", b'{"state": {"path": ["x"]}}')
     store.files.write_plain(f"paths/{paths['fork']}/path", b"damaged")
     fresh = Store(store.files)
