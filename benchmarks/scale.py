@@ -218,9 +218,10 @@ class Cluster:
         self._events: list[tuple[float, int, str, Branch | None, Ride | None]] = []
         self._number = 0
 
-    def run(self) -> None:
-        """Until all trials have ended."""
-        gc.disable()  # between decisions, not in them
+    def run(self, riders: Sequence[Rider]) -> None:
+        """From the first trial that joins to the last that ends."""
+        for rider in riders:
+            self._timed(self.tree.join, rider)
         self._hand_out()
         while self._events:
             if self._number % COLLECT == 0:
@@ -232,7 +233,6 @@ class Cluster:
                 getattr(self, f"_{what}")(branch, ride)
             self.tree.ended.clear()
             self._hand_out()
-        gc.enable()
 
     def _hand_out(self) -> None:
         while self.free:
@@ -316,9 +316,9 @@ def simulate(given: argparse.Namespace) -> dict[str, float]:
     began = time.perf_counter()
     riders = Study(given.trials, given.epochs, given.seeds, draw).riders()
     cluster = Cluster(tree, shelf, given.gpus, given.fails, draw)
-    for rider in riders:
-        cluster._timed(tree.join, rider)
-    cluster.run()
+    gc.disable()  # garbage is collected between decisions, not in them
+    cluster.run(riders)
+    gc.enable()
     if not all(rider.finished for rider in tree.riders.values()):
         raise RuntimeError("not every trial came to its end")
     distinct = sum(len(epochs - {0}) for epochs in shelf.store.records.values())

@@ -123,17 +123,17 @@ class Reading(Store):
 
     def holds(self, path: str, epoch: int) -> bool:
         """Whether all epochs up to this one are there, damaged or not."""
-        first = 0
-        for owner, end in self.line(path) or [("", -1)]:
+        line, first = self.line(path), 0
+        for owner, end in line or ():
             last = epoch if end < 0 else end
             if not self._records(owner).issuperset(range(first, last + 1)):
                 return False
             first = last + 1
-        return True
+        return line is not None
 
     def _records(self, path: str) -> set[int]:
         if path not in self._there:
-            self._there[path] = self.epochs(path)[0] if path else set()
+            self._there[path] = self.epochs(path)[0]
         return self._there[path]
 
     def trial(self, key: str) -> dict[str, Any] | None:

@@ -244,7 +244,7 @@ class Store:
         kinds: dict[str, set[int]] = {"record": set(), "snapshot": set()}
         for entry in self.files.entries(f"paths/{path}"):
             kind, _, number = entry.name.rpartition("/")[2].partition("-")
-            if kind in kinds:
+            if kind in kinds and number.isdecimal():
                 kinds[kind].add(int(number))
         return kinds["record"], kinds["snapshot"]
 

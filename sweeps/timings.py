@@ -64,8 +64,9 @@ def _mean(library: Library, places: Sequence[Place]) -> dict[str, float] | None:
     spent: dict[str, list[float]] = {}
     for place in places[:: 1 + len(places) // ENOUGH]:
         stored = library.figures(*place)
-        for section, seconds in stored.record.seconds.items() if stored else ():
-            spent.setdefault(section, []).append(seconds * stored.devices)
+        if stored is not None:
+            for section, seconds in stored.record.seconds.items():
+                spent.setdefault(section, []).append(seconds * stored.devices)
     return {section: math.fsum(each) / len(each) for section, each in spent.items()} or None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pruning.saliency import Saliency
@@ -36,6 +35,22 @@ class Branch:
     began: dict[str, _Place] = field(default_factory=dict)  # where each rider was, by trial
 
 
+class _Queue:
+    """Those who wait for the next epochs of a path.
+
+    rank: where they stand in line: the most epochs left first, then the order of the sweep.
+    """
+
+    def __init__(self) -> None:
+        self.riders: list[Rider] = []
+        self.rank = (0, 0)
+
+    def add(self, rider: Rider) -> None:
+        self.riders.append(rider)
+        rank = (rider.state.epoch - rider.epochs, rider.order)
+        self.rank = min(self.rank, rank) if len(self.riders) > 1 else rank
+
+
 class Tree:
     """Riders on their ways.
 
@@ -48,7 +63,7 @@ class Tree:
         self.library, self.retries = library, retries
         self.riders: dict[str, Rider] = {}
         self.ended: list[tuple[Rider, list[Stored]]] = []  # with the epochs they stand on
-        self._waiting: dict[str, list[Rider]] = {}
+        self._waiting: dict[str, _Queue] = {}
         self._running: dict[str, Branch] = {}
         self._branches: dict[int, Branch] = {}
         self._numbers = itertools.count()
@@ -78,9 +93,9 @@ class Tree:
         """The branch to train next, the longest first; None if all that is needed is running."""
         while self._order:
             left, order, path = heapq.heappop(self._order)
-            waiting = self._waiting.get(path)
-            if waiting and path not in self._running and (left, order) == _rank(waiting):
-                return self._begin(path, waiting)
+            queue = self._waiting.get(path)
+            if queue and path not in self._running and (left, order) == queue.rank:
+                return self._begin(path, queue.riders)
         return None
 
     def report(self, number: int, report: Report) -> bool:
@@ -154,10 +169,10 @@ class Tree:
                 self._restart(rider)
                 return self._place(rider)
         path = rider.state.path
-        waiting = self._waiting.setdefault(path, [])
-        waiting.append(rider)
+        queue = self._waiting.setdefault(path, _Queue())
+        queue.add(rider)
         if path not in self._running:
-            heapq.heappush(self._order, (*_rank(waiting), path))
+            heapq.heappush(self._order, (*queue.rank, path))
 
     def _follow(self, rider: Rider) -> None:
         while not rider.ended:
@@ -194,8 +209,8 @@ class Tree:
 
     def _catch_up(self, path: str) -> None:
         """New epochs of a path are stored: whoever joined it late follows."""
-        late = self._waiting.pop(path, [])
-        for rider in late:
+        late = self._waiting.pop(path, None)
+        for rider in late.riders if late else ():
             self._place(rider)
 
     # Branches
@@ -223,15 +238,10 @@ class Tree:
 
     def _free(self, path: str) -> None:
         del self._running[path]
-        waiting = self._waiting.get(path)
-        if waiting:
-            heapq.heappush(self._order, (*_rank(waiting), path))
+        queue = self._waiting.get(path)
+        if queue:
+            heapq.heappush(self._order, (*queue.rank, path))
 
 
 def _place_of(rider: Rider) -> _Place:
     return rider.state.path, rider.state.epoch
-
-
-def _rank(waiting: Iterable[Rider]) -> tuple[int, int]:
-    """Where a path stands in line: the most epochs left first, then the order of the sweep."""
-    return min((rider.state.epoch - rider.epochs, rider.order) for rider in waiting)
