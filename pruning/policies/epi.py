@@ -87,10 +87,21 @@ class EPI(OneShot):
     def course(self, history: History, length: int | None = None) -> list[float | None]:
         """EPI after the last ``length`` records (default window + 1), None where undefined."""
         length = self.window + 1 if length is None else length
-        needed = history.records[-self.window - length :]
-        counts = [self._counts(record, history.layout) for record in needed]
-        ends = range(max(0, len(counts) - length), len(counts))
-        return [epi(counts[: end + 1], self.window) for end in ends]
+        ends = range(max(0, len(history.records) - length), len(history.records))
+        return [self._epi(history, end) for end in ends]
+
+    def _epi(self, history: History, end: int) -> float | None:
+        """EPI after one record, the same whatever the threshold."""
+        recent = history.records[max(0, end - self.window) : end + 1]
+
+        def compute(_: Record) -> float | None:
+            return epi([self._counts(record, history.layout) for record in recent], self.window)
+
+        return history.records[end].remember(("epi", self.window, *self._cut_key), compute)
+
+    @property
+    def _cut_key(self) -> tuple[object, ...]:
+        return self.saliency.key, self.ratio, self.scope, self.floor
 
     def first_action(self, epochs: int) -> tuple[int, int]:
         """From the first epoch with an indicator to ``latest``, which may come before that.
@@ -111,13 +122,12 @@ class EPI(OneShot):
                 )
 
     def _counts(self, record: Record, layout: Layout) -> Counts | None:
-        key = ("counts", self.saliency.key, self.ratio, self.scope, self.floor)
 
         def compute(record: Record) -> Counts | None:
             kept = self.sub_network(record, layout)
             return None if kept is None else layout.counts(kept)
 
-        return record.remember(key, compute)
+        return record.remember(("counts", *self._cut_key), compute)
 
 
 def similarity(a: Counts, b: Counts) -> float:

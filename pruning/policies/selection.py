@@ -66,7 +66,8 @@ def _place_within_layer(ranked: npt.NDArray[np.int64], layout: Layout) -> npt.ND
     """For every unit its place in its layer's ranking, 0 the best; unranked units come last."""
     place = np.full(layout.total, layout.total, dtype=np.int64)
     groups = layout.group_of[ranked]
-    by_group = np.argsort(groups, kind="stable")
+    narrow = groups.astype(np.uint16) if len(layout.sizes) < 2**16 else groups  # sorted much faster
+    by_group = np.argsort(narrow, kind="stable")
     counts = np.bincount(groups, minlength=len(layout.sizes))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     place[ranked[by_group]] = np.arange(len(ranked)) - np.repeat(starts, counts)
