@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= bench-gpu
 CIFAR  ?=
 
-.PHONY: install quickstart test check test-oldest bench-gpu wheels clean
+.PHONY: install quickstart test test-system check test-oldest bench-gpu wheels clean
 
 install: $(VENV)/.installed
 
@@ -19,7 +19,11 @@ quickstart: install
 	$(BIN)/earlyprune run sweeps/configs/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore=tests/system
+
+# A sweep killed again and again, a full disk: whole processes, for some minutes.
+test-system: install
+	$(BIN)/python -m pytest tests/system --timeout 1500
 
 check: install
 	$(BIN)/ruff format --check .

@@ -83,8 +83,8 @@ def run(
     from sweeps.results import count_warnings
     from sweeps.run import Mode, sweep_name
     from sweeps.run import run as run_sweep
-    from sweeps.store import Store, folder_name
-    from sweeps.tracking import check_tracking
+    from sweeps.storage.store import Store, folder_name
+    from sweeps.tracking.tracker import check_tracking
 
     if independent and replay:
         raise InputError("--replay: replays shared training, --independent shares none: give one")
@@ -126,17 +126,18 @@ def plan(
 ) -> None:
     """Say what a sweep would train, alone and shared; needs neither its data nor its model."""
     from dashboards.plans import plan_lines
-    from sweeps import planning
     from sweeps.config import read
-    from sweeps.store import Store
+    from sweeps.planning.plan import plan as plan_sweep
+    from sweeps.storage.store import Store
 
     sweep = read(config, change or [])
     timings = None
     if calibrate:
-        from sweeps import calibration, preflight
+        from sweeps import preflight
+        from sweeps.planning import calibration
 
         timings = calibration.calibrate(sweep, preflight.check(sweep))
-    figures = planning.plan(sweep, sweep.trials(), Store(storage), timings)
+    figures = plan_sweep(sweep, sweep.trials(), Store(storage), timings)
     if as_json:
         print(json.dumps(figures, indent=1))
     else:
@@ -153,7 +154,7 @@ def results(
     from dashboards import tables
     from sweeps.results import to_csv, to_json
     from sweeps.run import read_rows
-    from sweeps.store import Store
+    from sweeps.storage.store import Store
 
     rows = read_rows(Store(storage), name)
     if form is Format.table:
@@ -166,8 +167,8 @@ def results(
 def store_show(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
     """Say what is stored, and how much room it takes."""
     from dashboards import tables
-    from sweeps.inventory import show
-    from sweeps.store import Store
+    from sweeps.storage.inventory import show
+    from sweeps.storage.store import Store
 
     found = show(Store(storage))
     if as_json:
@@ -197,8 +198,8 @@ def store_prune(
 ) -> None:
     """Make room: what goes is trained again where it is needed again."""
     from dashboards import tables
-    from sweeps import housekeeping
-    from sweeps.store import Store
+    from sweeps.storage import housekeeping
+    from sweeps.storage.store import Store
 
     def agreed(removal: housekeeping.Removal) -> bool:
         console.print(tables.removal(removal))
@@ -229,7 +230,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open MLflow's UI on what the storage holds."""
-    from sweeps.tracking import check_tracking
+    from sweeps.tracking.tracker import check_tracking
 
     uri = _tracking(storage, tracking_uri)
     check_tracking(uri)
@@ -292,7 +293,7 @@ def main() -> None:
         _complain(error)
         sys.exit(2)
     except Exception as error:
-        from sweeps.files import StorageError
+        from sweeps.storage.files import StorageError
 
         if not isinstance(error, StorageError):
             raise

@@ -1,7 +1,7 @@
 """What replaying costs: many EPI riders on the stored history of a ResNet-50 (11,456 units).
 
-The network is traced for real, its saliencies are drawn: noise that calms down a little. No rider ever
-prunes, so that each decides after every epoch; reading the store is part of the time.
+The network is traced for real, its saliencies are drawn: noise that calms down a little. No rider
+ever prunes, so that each decides after every epoch; reading the store is part of the time.
 
     python -m benchmarks.replay --json replay.json
 """
@@ -26,10 +26,10 @@ from pruning.history import Record
 from pruning.structure.layout import Layout
 from pruning.structure.network import Network
 from pruning.training.task import Task
-from sweeps.library import Library
-from sweeps.rider import Rider
-from sweeps.store import Branching, Store, Stored
-from sweeps.tree import Tree
+from sweeps.sharing.library import Library
+from sweeps.sharing.rider import Rider
+from sweeps.sharing.tree import Tree
+from sweeps.storage.store import Branching, Store, Stored
 
 RATIOS = (0.3, 0.5, 0.7)
 

@@ -29,11 +29,11 @@ from pruning import Policy, Prune
 from pruning.history import History, Record
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.library import Library
-from sweeps.ride import Ride
-from sweeps.rider import Rider, State
-from sweeps.store import Branching, Stored
-from sweeps.tree import Branch, Tree
+from sweeps.sharing.library import Library
+from sweeps.sharing.ride import Ride
+from sweeps.sharing.rider import Rider, State
+from sweeps.sharing.tree import Branch, Tree
+from sweeps.storage.store import Branching, Stored
 
 LAYOUT = Layout(("all",), (1,))
 GRID = (0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30)

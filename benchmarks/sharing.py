@@ -25,7 +25,7 @@ from benchmarks.output import command, made, table, write_json
 from benchmarks.plain_tune import FINALS
 from sweeps.results import Row
 from sweeps.run import read_rows
-from sweeps.store import Store
+from sweeps.storage.store import Store
 
 QUICKSTART = Path(__file__).parents[1] / "sweeps/configs/quickstart.yaml"
 THRESHOLDS = [round(0.80 + 0.01 * step, 2) for step in range(20)]

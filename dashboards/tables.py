@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pruning import Policy, Saliency
-from sweeps.housekeeping import Removal
 from sweeps.results import Row, by_setting, describe, deviation, mean
+from sweeps.storage.housekeeping import Removal
 
 
 def trials_table(rows: Sequence[Row]) -> Table:
@@ -88,7 +88,7 @@ def policies_table(kinds: Iterable[type[Policy]]) -> Table:
 
 
 def storage(found: Mapping[str, Any]) -> list[Table | str]:
-    """What ``sweeps.inventory.show`` found."""
+    """What ``sweeps.storage.inventory.show`` found."""
     heads = "epochs|paths|records|bytes|snapshots|bytes|all bytes|trials"
     place = escape(found["storage"])
     tasks = _table(f"{place}: {size(found['bytes'])}", "model|data|seeds", heads)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pruning.training.summary import own_seconds, summarize
-from sweeps.rider import Rider
-from sweeps.store import Stored
+from sweeps.sharing.rider import Rider
+from sweeps.storage.store import Stored
 
 Point = dict[str, float]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from sweeps.config import TrialSpec
 from sweeps.curves import Point, course, outcome
-from sweeps.library import Library, Lost
 from sweeps.progress import Display
 from sweeps.results import METRICS
-from sweeps.ride import Report
-from sweeps.rider import Rider, code
-from sweeps.store import Stored
-from sweeps.tracking import Tracker
+from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.ride import Report
+from sweeps.sharing.rider import Rider, code
+from sweeps.storage.store import Stored
+from sweeps.tracking.tracker import Tracker
 
 LIVE_SHARE = 0.1
 """Share of the time that the curves of trials that still run may take; many ride one epoch."""

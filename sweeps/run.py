@@ -12,15 +12,15 @@ from rich.console import Console
 from pruning.settings import digest
 from sweeps.config import Sweep, TrialSpec
 from sweeps.journal import Journal
-from sweeps.library import Library
-from sweeps.lock import locked
 from sweeps.progress import Display
 from sweeps.results import Row, mark_pareto, row
-from sweeps.ride import Report
-from sweeps.rider import Rider, State, code
-from sweeps.store import Branching, Store, folder_name
-from sweeps.tracking import Tracker
-from sweeps.tree import ENDED_WORKER, Tree
+from sweeps.sharing.library import Library
+from sweeps.sharing.ride import Report
+from sweeps.sharing.rider import Rider, remembered
+from sweeps.sharing.tree import Tree
+from sweeps.storage.lock import locked
+from sweeps.storage.store import Branching, Store, folder_name
+from sweeps.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -131,18 +131,16 @@ def _run(
 
 def _join(tree: Tree, journal: Journal, order: int, key: str, spec: TrialSpec, mode: Mode) -> None:
     store = tree.library.store
-    known = store.trial(key) or {}
-    if known.get("code") != code(spec.policy):
-        known = {}
-    elif str(known["reason"]).startswith(ENDED_WORKER):
+    known = store.trial(key)
+    state, fatal = remembered(known, spec.policy)
+    if known and fatal:
         return journal.final(spec, known, [])  # it would end this process too
-    remembered = State.from_json(known["state"]) if known.get("status") == "finished" else None
     trunk = Branching(spec.task, spec.seed, key if mode.independent else None)
-    tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, remembered))
+    tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state))
 
 
 def _train(sweep: Sweep, tree: Tree, heard: Any) -> None:
-    from sweeps.conductor import Conductor
+    from sweeps.sharing.conductor import Conductor
 
     conductor = Conductor(tree, sweep.resources, sweep.snapshots, heard)
     try:

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from sweeps.config import Sweep
-from sweeps.library import Library, Lost
-from sweeps.ride import Report, Ride
-from sweeps.rider import Rider, State
-from sweeps.store import Store
-from sweeps.trainer import Trainer
-from sweeps.tree import Branch, Tree
+from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.ride import Report, Ride
+from sweeps.sharing.rider import Rider, State
+from sweeps.sharing.trainer import Trainer
+from sweeps.sharing.tree import Branch, Tree
+from sweeps.storage.store import Store
 
 
 def train(sweep: Sweep, tree: Tree, heard: Callable[[Report | None], Any]) -> None:

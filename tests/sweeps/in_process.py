@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sweeps.config import Sweep
-from sweeps.library import Library
-from sweeps.ride import Ride
-from sweeps.rider import Rider, State, code
-from sweeps.store import Branching, Store
-from sweeps.trainer import Trainer
-from sweeps.tree import Tree
+from sweeps.sharing.library import Library
+from sweeps.sharing.ride import Ride
+from sweeps.sharing.rider import Rider, State, code
+from sweeps.sharing.trainer import Trainer
+from sweeps.sharing.tree import Tree
+from sweeps.storage.store import Branching, Store
 
 
 def train(sweep: Sweep, store: Store, limit: int = 10**9) -> int:

@@ -18,13 +18,13 @@ from pruning.history import History, Record
 from pruning.saliency import Random
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.files import Entry
-from sweeps.files_base import Files
-from sweeps.library import Library, Lost
-from sweeps.ride import Keep, Report, Ride
-from sweeps.rider import Rider, State
-from sweeps.store import Branching, Store, Stored
-from sweeps.tree import Branch, Tree
+from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.ride import Keep, Report, Ride
+from sweeps.sharing.rider import Rider, State
+from sweeps.sharing.tree import Branch, Tree
+from sweeps.storage.base import Files
+from sweeps.storage.files import Entry
+from sweeps.storage.store import Branching, Store, Stored
 
 UNITS = 12
 LAYOUT = Layout(("a", "b"), (7, 5))

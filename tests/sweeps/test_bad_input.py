@@ -187,7 +187,7 @@ def test_storage_that_cannot_be_written(
 def test_tracking_address_that_is_busy_or_broken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sweeps.tracking_address.CHECK_SECONDS", 1)
+    monkeypatch.setattr("sweeps.tracking.address.CHECK_SECONDS", 1)
     config = write(tmp_path, changed())
     run = ["run", str(config), "--storage", str(tmp_path / "s"), "--tracking-uri"]
     assert "./mlruns" in refused([*run, "./mlruns"], monkeypatch, capsys)

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from sweeps.counting import Choice, Count, fewest, most
+from sweeps.planning.counting import Choice, Count, fewest, most
 
 
 def by_brute_force(

@@ -20,9 +20,9 @@ from fsspec.implementations.local import LocalFileSystem
 from s3_server import S3Storage, unreliable_s3
 
 from pruning.errors import InputError
-from sweeps import files_local, files_remote
-from sweeps.files import Entry, Files, StorageError, open_files
-from sweeps.files_errors import failed
+from sweeps.storage import local, remote
+from sweeps.storage.errors import failed
+from sweeps.storage.files import Entry, Files, StorageError, open_files
 
 KINDS = ["local", "memory", "s3"]
 FORK = multiprocessing.get_context("fork")
@@ -155,7 +155,7 @@ def test_create_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "no links here")
 
-    monkeypatch.setattr(files_local.os, "link", refuse)
+    monkeypatch.setattr(local.os, "link", refuse)
     files = open_files(tmp_path)
     assert files.create("x", b"first")
     assert not files.create("x", b"second")
@@ -276,7 +276,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_an_address_that_cannot_be_used(
     address: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files_remote, "CHECK_WAITS", ())
+    monkeypatch.setattr(remote, "CHECK_WAITS", ())
     with pytest.raises(InputError, match=f"^storage: .*{told}"):
         open_files(address).check()
 
@@ -285,7 +285,7 @@ def test_s3_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(protocol: str) -> None:
         raise ImportError(f"Install s3fs to access {protocol}")
 
-    monkeypatch.setattr(files_remote, "_systems", {})
+    monkeypatch.setattr(remote, "_systems", {})
     monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
     with pytest.raises(InputError, match=r"needs a package more: pip install 'earlyprune\[s3\]'$"):
         open_files("s3://bucket/x").check()
@@ -387,7 +387,7 @@ def test_a_file_replaced_while_a_shared_disk_reads_it(
 def test_s3_that_fails_at_first_is_tried_again(
     s3_storage: S3Storage, trouble: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files_remote, "WAITS", (0.01, 0.02, 0.03, 0.04))
+    monkeypatch.setattr(remote, "WAITS", (0.01, 0.02, 0.03, 0.04))
     with unreliable_s3() as server:
         files = open_files(s3_storage())
         for call, expected in [
@@ -406,7 +406,7 @@ def test_s3_that_fails_at_first_is_tried_again(
 
 
 def test_s3_whose_answer_is_lost(s3_storage: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files_remote, "WAITS", (0.01,))
+    monkeypatch.setattr(remote, "WAITS", (0.01,))
     with unreliable_s3() as server:
         files = open_files(s3_storage())
         server.plan = ["lose"]
@@ -424,8 +424,8 @@ def test_s3_that_stays_out_of_reach(s3_storage: S3Storage, monkeypatch: pytest.M
     with unreliable_s3() as server:
         server.plan = ["503"] * 100
         files = open_files(address)
-        monkeypatch.setattr(files_remote, "CHECK_WAITS", (0.01,))
-        monkeypatch.setattr(files_remote, "WAITS", (0.01,) * 4)
+        monkeypatch.setattr(remote, "CHECK_WAITS", (0.01,))
+        monkeypatch.setattr(remote, "WAITS", (0.01,) * 4)
         with pytest.raises(
             StorageError, match=r"^storage: 's3.*' is out of reach \(writing a/x\): "
         ):
@@ -465,9 +465,9 @@ def test_s3_that_knows_no_conditions_is_warned_of(
     s3_storage: S3Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = open_files(s3_storage())
-    put = files_remote.RemoteFiles._put
+    put = remote.RemoteFiles._put
     monkeypatch.setattr(
-        files_remote.RemoteFiles,
+        remote.RemoteFiles,
         "_put",
         lambda self, system, path, data, **_: put(self, system, path, data),
     )

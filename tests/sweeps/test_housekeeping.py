@@ -19,14 +19,21 @@ from sweep_files import SMALL, changed
 from pruning.errors import InputError
 from pruning.history import Record
 from pruning.training.task import Task
-from sweeps import housekeeping
 from sweeps.config import Sweep
-from sweeps.housekeeping import Removal, down_to, of_sweep, older_than, only_snapshots, prune
-from sweeps.inventory import show
-from sweeps.lock import Lock
-from sweeps.planning import plan
-from sweeps.store import Branching, Store, Stored
-from sweeps.survey import survey
+from sweeps.planning.plan import plan
+from sweeps.storage import housekeeping
+from sweeps.storage.housekeeping import (
+    Removal,
+    down_to,
+    of_sweep,
+    older_than,
+    only_snapshots,
+    prune,
+)
+from sweeps.storage.inventory import show
+from sweeps.storage.lock import Lock
+from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.survey import survey
 
 TASK = Task.parse(SMALL["task"])
 DAY = 86400.0
@@ -315,7 +322,7 @@ def test_damaged_and_foreign_files_are_no_harm(store: Store) -> None:
 
 
 def test_not_while_a_driver_works(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.lock.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("sweeps.storage.lock.BEAT_SECONDS", 0.1)
     tree(local)
     there = left(local)
     with (
@@ -337,8 +344,8 @@ def test_what_is_no_lock_holds_nobody_up(local: Store, content: bytes) -> None:
 def test_the_lock_of_a_driver_that_died_elsewhere(
     local: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.lock.STALE_SECONDS", 0.5)
-    monkeypatch.setattr("sweeps.busy.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("sweeps.storage.lock.STALE_SECONDS", 0.5)
+    monkeypatch.setattr("sweeps.storage.busy.POLL_SECONDS", 0.1)
     tree(local)
     name = f"locks/task-{TASK.address()}"
     local.files.write_plain(name, b'{"owner": "x", "host": "far", "pid": 1, "token": "t"}')

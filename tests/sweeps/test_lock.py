@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from s3_server import unreliable_s3
 
-from sweeps import files_remote
-from sweeps import lock as locks
-from sweeps.files import Files, StorageError, open_files
-from sweeps.lock import Lock, locked
+from sweeps.storage import lock as locks
+from sweeps.storage import remote
+from sweeps.storage.files import Files, StorageError, open_files
+from sweeps.storage.lock import Lock, locked
 
 FORK = multiprocessing.get_context("fork")
 
@@ -336,7 +336,7 @@ def test_an_unreliable_storage_costs_no_lock(
     s3_storage: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(files_remote, "WAITS", ())
+    monkeypatch.setattr(remote, "WAITS", ())
     with unreliable_s3() as server:
         files = open_files(s3_storage())
         with Lock(files, "x", "me") as lock:
@@ -355,7 +355,7 @@ def test_an_unreliable_storage_costs_no_lock(
 def test_a_lock_is_had_though_the_answer_is_lost(
     s3_storage: Callable[[], str], trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files_remote, "WAITS", (0.01,))
+    monkeypatch.setattr(remote, "WAITS", (0.01,))
     with unreliable_s3() as server:
         files = open_files(s3_storage())
         server.plan = ["pass", trouble]
@@ -408,8 +408,8 @@ def test_a_lock_keeps_no_process_alive(tmp_path: Path, s3_storage: Callable[[], 
         # Without torch, which takes seconds to import.
         "sys.modules['pruning'] = types.ModuleType('pruning')\n"
         f"sys.modules['pruning'].__path__ = [{str(root / 'pruning')!r}]\n"
-        "from sweeps.files import open_files\n"
-        "from sweeps.lock import Lock\n"
+        "from sweeps.storage.files import open_files\n"
+        "from sweeps.storage.lock import Lock\n"
         "for address in sys.argv[1:]: Lock(open_files(address), 'x', 'me').acquire()\n"
         "print('end', flush=True)"
     )

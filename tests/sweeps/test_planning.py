@@ -12,10 +12,10 @@ from in_process import train
 from sweep_files import SMALL, changed
 
 from dashboards.plans import plan_lines
-from sweeps.calibration import calibrate
 from sweeps.config import Sweep, read
-from sweeps.planning import plan
-from sweeps.store import Store
+from sweeps.planning.calibration import calibrate
+from sweeps.planning.plan import plan
+from sweeps.storage.store import Store
 
 PUBLISHED = Path(__file__).parents[2] / "sweeps" / "configs" / "published-protocol.yaml"
 MIXED: list[Any] = [
@@ -157,8 +157,8 @@ def test_a_calibration_is_close_to_what_an_epoch_takes(
         )
     )
     whole = calibrate(sweep, sweep.trials())
-    monkeypatch.setattr("sweeps.calibration.TRAIN_SECONDS", 0.5)
-    monkeypatch.setattr("sweeps.calibration.EVALUATE_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.planning.calibration.TRAIN_SECONDS", 0.5)
+    monkeypatch.setattr("sweeps.planning.calibration.EVALUATE_SECONDS", 0.0)
     few = calibrate(sweep, sweep.trials())
     for section in ("train", "evaluate", "probe:taylor"):
         assert 1 / 10 < few.dense[section] / whole.dense[section] < 10

@@ -14,12 +14,13 @@ from rich.console import Console
 from sweep_files import SMALL, changed
 
 from pruning.training.trial import Trial
-from sweeps import conductor, preflight
+from sweeps import preflight
 from sweeps.config import Sweep
 from sweeps.results import COLUMNS, METRICS, Row
 from sweeps.run import Mode, Outcome, read_rows, run
-from sweeps.store import Store
-from sweeps.tree import ENDED_WORKER
+from sweeps.sharing import conductor
+from sweeps.sharing.rider import ENDED_WORKER
+from sweeps.storage.store import Store
 
 POLICIES = '''
 import os, signal

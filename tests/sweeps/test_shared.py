@@ -26,7 +26,7 @@ from sweeps import preflight
 from sweeps.config import Sweep
 from sweeps.results import METRICS, Row
 from sweeps.run import Outcome, run
-from sweeps.store import Store
+from sweeps.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}

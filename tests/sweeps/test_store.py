@@ -12,7 +12,7 @@ from pruning.errors import InputError
 from pruning.history import Record
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.store import Branching, Store, Stored, folder_name
+from sweeps.storage.store import Branching, Store, Stored, folder_name
 
 TASK = Task.parse({"model": "small_cnn", "data": "digits", "epochs": 4})
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 import earlyprune
 from pruning.errors import InputError
 from sweeps.config import Sweep
-from sweeps.store import Store
-from sweeps.survey import survey
+from sweeps.storage.store import Store
+from sweeps.storage.survey import survey
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.tracking import Tracker, TrackingError, check_tracking
+from sweeps.tracking.tracker import Tracker, TrackingError, check_tracking
 
 FINAL = {
     "val_accuracy": 0.9,
@@ -310,7 +310,7 @@ def test_what_mlflow_refuses_is_counted_and_holds_nothing_up(
 def test_a_busy_database_is_refused_and_later_waited_for(
     db: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.tracking_address.CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("sweeps.tracking.address.CHECK_SECONDS", 0.2)
     with closing(sqlite3.connect(db)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(TrackingError, match="busy") as caught:
@@ -411,7 +411,7 @@ def test_servers_that_cannot_be_used(status: int, body: bytes, says: str) -> Non
 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.tracking_address.CHECK_SECONDS", 1)
+    monkeypatch.setattr("sweeps.tracking.address.CHECK_SECONDS", 1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
     silent = socket.create_server(("127.0.0.1", 0))
     with closing(silent), pytest.raises(TrackingError, match="no answer within 1 s"):

@@ -11,10 +11,9 @@ from simulated import Killed, Whim, World, alone
 
 from pruning import Policy, Prune
 from pruning.history import History
-from sweeps.ride import charge
-from sweeps.rider import Rider
-from sweeps.store import Branching
-from sweeps.tree import ENDED_WORKER
+from sweeps.sharing.ride import charge
+from sweeps.sharing.rider import ENDED_WORKER, Rider
+from sweeps.storage.store import Branching
 
 
 class At(Policy):

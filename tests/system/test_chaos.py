@@ -20,7 +20,7 @@ from processes import below, gone, kill
 
 from benchmarks.sharing import trainings
 from sweeps.results import METRICS
-from sweeps.store import Store
+from sweeps.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("EARLYPRUNE_SEED", "1"))
@@ -122,7 +122,7 @@ def test_killed_again_and_again(folder: Path, undisturbed: SimpleNamespace) -> N
         kind = draw.choice(["driver", "worker", "worker", "ray"])
         family = below(process.pid)
         if kind == "worker":
-            workers = [pid for pid, text in family.items() if "ray::" in text and "Worker" in text]
+            workers = [pid for pid, text in family.items() if "Trainable" in text]
             kill(*workers[:1])
             kills += [kind] * bool(workers)
             continue

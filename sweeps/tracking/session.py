@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sweeps.tracking_address import sqlite_path
+from sweeps.tracking.address import sqlite_path
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so that is left until something is to be said
     from mlflow import MlflowClient

@@ -9,12 +9,12 @@ from typing import Any
 from pruning.policies import Policy
 from pruning.training.summary import probe_sections
 from sweeps.config import Sweep, TrialSpec
-from sweeps.counting import Choice, Count, fewest, most
-from sweeps.library import Library
-from sweeps.rider import Rider, State, code
-from sweeps.store import Branching, Store, Stored
-from sweeps.timings import Timings, stored_timings
-from sweeps.tree import ENDED_WORKER, Tree
+from sweeps.planning.counting import Choice, Count, fewest, most
+from sweeps.planning.timings import Timings, stored_timings
+from sweeps.sharing.library import Library
+from sweeps.sharing.rider import Rider, remembered
+from sweeps.sharing.tree import Tree
+from sweeps.storage.store import Branching, Store, Stored
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,9 @@ def replay(trials: Iterable[TrialSpec], store: Reading, library: Library) -> lis
     """
     tree, riders = Tree(library), []
     for order, spec in enumerate(trials):
-        known = store.trial(spec.address) or {}
-        if known.get("code") != code(spec.policy):
-            known = {}
-        if str(known.get("reason")).startswith(ENDED_WORKER):
+        state, fatal = remembered(store.trial(spec.address), spec.policy)
+        if fatal:
             continue
-        state = State.from_json(known["state"]) if known.get("status") == "finished" else None
         trunk = Branching(spec.task, spec.seed)
         rider = Rider(spec.address, spec.policy, trunk, spec.task.epochs, order, state)
         if state and store.holds(state.path, state.epoch):

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import fsspec
 
 from pruning.errors import InputError, nearest
-from sweeps.files_base import Entry, Files, checked
-from sweeps.files_errors import (
+from sweeps.storage.base import Entry, Files, checked
+from sweeps.storage.errors import (
     StorageError,
     failed,
     is_missing_bucket,

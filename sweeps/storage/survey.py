@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from pruning.training.task import Task
-from sweeps.files import Entry
-from sweeps.store import Branching, Store
+from sweeps.storage.files import Entry
+from sweeps.storage.store import Branching, Store
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 """What content raises that is whole, but not what was expected."""

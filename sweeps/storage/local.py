@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeps.files_base import Entry, Files, checked
-from sweeps.files_errors import failed, unusable
+from sweeps.storage.base import Entry, Files, checked
+from sweeps.storage.errors import failed, unusable
 
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweeps.files_base import Entry, Files
-from sweeps.files_errors import StorageError
-from sweeps.files_local import LocalFiles
+from sweeps.storage.base import Entry, Files
+from sweeps.storage.errors import StorageError
+from sweeps.storage.local import LocalFiles
 
 __all__ = ["Entry", "Files", "StorageError", "open_files"]
 
@@ -18,6 +18,6 @@ def open_files(address: str | Path) -> Files:
     protocol, _, rest = address.partition("://")
     if protocol in ("file", "local"):
         return LocalFiles(rest)
-    from sweeps.files_remote import RemoteFiles
+    from sweeps.storage.remote import RemoteFiles
 
     return RemoteFiles(address)

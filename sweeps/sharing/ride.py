@@ -15,9 +15,9 @@ from pruning.policies import Prune
 from pruning.saliency import Saliency
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.library import Library, Lost
-from sweeps.rider import Rider, State
-from sweeps.store import Stored
+from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.rider import Rider, State
+from sweeps.storage.store import Stored
 
 Keep = Literal["all", "trunk", "forks"] | int
 """Which snapshots stay: all, those of dense training, or every n-th epoch's; and always those where

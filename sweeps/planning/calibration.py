@@ -13,7 +13,7 @@ from pruning.structure.units import UntraceableError
 from pruning.training.batches import Batch, Batches
 from pruning.training.loop import Training
 from sweeps.config import Sweep, TrialSpec
-from sweeps.timings import Timings
+from sweeps.planning.timings import Timings
 
 TRAIN_SECONDS = 5.0
 EVALUATE_SECONDS = 1.0

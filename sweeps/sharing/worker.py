@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 if TYPE_CHECKING:
-    from sweeps.library import Library
-    from sweeps.ride import Ride
+    from sweeps.sharing.library import Library
+    from sweeps.sharing.ride import Ride
 
 REPORT_SECONDS = 1.0
 """A step of Tune trains whole epochs for about so long, or until a rider has news: each step is a
@@ -27,8 +27,8 @@ round trip to the driver."""
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains the branch in its configuration for its riders.
 
-    config: ``branch``, JSON of what ``sweeps.conductor`` hands out. A result has ``branch`` and
-    either ``report`` (Report as JSON) or the reason why there is none: ``failure`` of this branch,
+    config: ``branch``, JSON of what the conductor hands out. A result has ``branch`` and either
+    ``report`` (Report as JSON) or the reason why there is none: ``failure`` of this branch,
     ``astray`` where the store has lost something, ``storage`` where the storage itself fails.
     """
 
@@ -44,8 +44,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        from sweeps.files import StorageError
-        from sweeps.library import Lost
+        from sweeps.sharing.library import Lost
+        from sweeps.storage.files import StorageError
 
         try:
             report = self._step()
@@ -76,11 +76,11 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
         from pruning.policies.registry import policy
         from pruning.saliency.registry import saliency
-        from sweeps.library import Library
-        from sweeps.ride import Ride
-        from sweeps.rider import Rider, State
-        from sweeps.store import Store
-        from sweeps.trainer import Trainer
+        from sweeps.sharing.library import Library
+        from sweeps.sharing.ride import Ride
+        from sweeps.sharing.rider import Rider, State
+        from sweeps.sharing.trainer import Trainer
+        from sweeps.storage.store import Store
 
         order = self.order
         torch.set_num_threads(max(1, int(order["threads"])))

@@ -18,10 +18,10 @@ from ray.tune.search import Searcher
 from pruning.policies.registry import specify
 from pruning.saliency.registry import specify as specify_saliency
 from sweeps.config import Resources
-from sweeps.files import StorageError
-from sweeps.ride import Keep, Report
-from sweeps.tree import Branch, Tree
-from sweeps.worker import Worker
+from sweeps.sharing.ride import Keep, Report
+from sweeps.sharing.tree import Branch, Tree
+from sweeps.sharing.worker import Worker
+from sweeps.storage.files import StorageError
 
 _log = logging.getLogger(__name__)
 

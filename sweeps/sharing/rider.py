@@ -15,7 +15,10 @@ from pruning.history import History
 from pruning.policies import Policy
 from pruning.settings import Settings, digest
 from pruning.training.summary import probe_sections
-from sweeps.store import Branching
+from sweeps.storage.store import Branching
+
+ENDED_WORKER = "its policy ended the worker"
+"""How the reason begins where a policy takes its process down with it, again and again."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,17 @@ class Rider:
     def _turn(self, turn: Turn) -> None:
         self.state.turns.append(turn)
         self.state.path = turn.path
+
+
+def remembered(known: Mapping[str, Any] | None, policy: Policy) -> tuple[State | None, bool]:
+    """The state a trial finished with, and whether it must not be tried again.
+
+    known: what is stored of the trial; nothing of it counts if the policy's code has changed since.
+    """
+    if known is None or known.get("code") != code(policy):
+        return None, False
+    state = State.from_json(known["state"]) if known["status"] == "finished" else None
+    return state, str(known["reason"]).startswith(ENDED_WORKER)
 
 
 def code(policy: Policy) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sweeps.housekeeping import of_sweep
-from sweeps.store import Store
-from sweeps.survey import StoredPath, Survey, survey
+from sweeps.storage.housekeeping import of_sweep
+from sweeps.storage.store import Store
+from sweeps.storage.survey import StoredPath, Survey, survey
 
 
 def show(store: Store) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from pruning.history import Record
 from pruning.settings import digest
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.files import Files, open_files
+from sweeps.storage.files import Files, open_files
 
 _NOTHING = np.zeros(0, dtype=np.bool_)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pruning.training.task import Task
-from sweeps.library import Library
-from sweeps.rider import Rider
-from sweeps.store import Store
-from sweeps.survey import Survey, stored_paths
+from sweeps.sharing.library import Library
+from sweeps.sharing.rider import Rider
+from sweeps.storage.store import Store
+from sweeps.storage.survey import Survey, stored_paths
 
 ALWAYS = ("train", "evaluate")
 ENOUGH = 200

@@ -12,13 +12,10 @@ import itertools
 from dataclasses import dataclass, field
 
 from pruning.saliency import Saliency
-from sweeps.library import Library, Lost
-from sweeps.ride import Report
-from sweeps.rider import Rider
-from sweeps.store import Stored
-
-ENDED_WORKER = "its policy ended the worker"
-"""How the reason begins where a policy takes its process down with it, again and again."""
+from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.ride import Report
+from sweeps.sharing.rider import ENDED_WORKER, Rider
+from sweeps.storage.store import Stored
 
 _Place = tuple[str, int]
 

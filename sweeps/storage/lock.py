@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sweeps.files import Files, StorageError
+from sweeps.storage.files import Files, StorageError
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from pruning.history import History, Record
 from pruning.structure.layout import Layout
-from sweeps.rider import Rider
-from sweeps.store import Branching, Store, Stored
+from sweeps.sharing.rider import Rider
+from sweeps.storage.store import Branching, Store, Stored
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pruning.errors import InputError
-from sweeps.busy import busy, refuse_if_busy
-from sweeps.files import Entry, Files
-from sweeps.lock import locked
-from sweeps.store import Store, folder_name
-from sweeps.survey import StoredPath, StoredSweep, Survey, survey
+from sweeps.storage.busy import busy, refuse_if_busy
+from sweeps.storage.files import Entry, Files
+from sweeps.storage.lock import locked
+from sweeps.storage.store import Store, folder_name
+from sweeps.storage.survey import StoredPath, StoredSweep, Survey, survey
 
 HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 BYTES = {

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from pruning.errors import InputError
-from sweeps.files import Files
-from sweeps.lock import Watch
+from sweeps.storage.files import Files
+from sweeps.storage.lock import Watch
 
 POLL_SECONDS = 0.5
 

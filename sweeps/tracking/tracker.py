@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sweeps.tracking_address import TrackingError, check_tracking, one_line, quiet_mlflow
-from sweeps.tracking_session import Session, Status, TrialRun, figures_of, is_final, now
+from sweeps.tracking.address import TrackingError, check_tracking, one_line, quiet_mlflow
+from sweeps.tracking.session import Session, Status, TrialRun, figures_of, is_final, now
 
 __all__ = ["Tracker", "TrackingError", "check_tracking"]
 

@@ -1,0 +1,1 @@
+"""What a sweep would train and cost, before it does."""

@@ -1,0 +1,1 @@
+"""What earlyprune tells MLflow."""
