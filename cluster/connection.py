@@ -26,6 +26,7 @@ def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
         _knock(address)
     else:
         _check_machine(cpus, gpus)
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")  # killed: say so soon
     import ray
 
     if ray.is_initialized():

@@ -58,7 +58,8 @@ class Task(Settings):
     precision: ``bf16`` computes under autocast. channels_last: memory layout of pictures.
     deterministic: the same bits every time, where the device can. untrained_batches: how many
     batches of the first epoch measure the untrained network's gradient saliency. protect: names
-    of layers that are never pruned.
+    of layers that are never pruned. revision: changes nothing but the address of what is stored; to
+    be changed when the data or the code behind a name has changed, as a store cannot know.
     """
 
     model: Annotated[ModelSpec, _named("name")]
@@ -74,6 +75,7 @@ class Task(Settings):
     deterministic: bool = True
     untrained_batches: Annotated[int, Field(ge=1)] = 8
     protect: tuple[str, ...] = ()
+    revision: str = ""
 
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults, without those that change no result."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -166,7 +167,10 @@ def _source(kind: type[Settings]) -> str:
     files: set[Path] = set()
     for part in kind.__mro__:
         if issubclass(part, Settings):
-            file = Path(inspect.getfile(part))
+            try:
+                file = Path(inspect.getfile(part))
+            except (TypeError, OSError):  # typed into a notebook: never the same again
+                return uuid.uuid4().hex
             ours = part.__module__.startswith("pruning.")
             files |= set(file.parent.glob("*.py")) if ours else {file}
     whole = hashlib.sha256()
