@@ -58,8 +58,21 @@ def _best(place: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], layout: L
 
 
 def _ranked(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    order = np.argsort(-scores, kind="stable")
-    return order[: len(scores) - int(np.isnan(scores).sum())]
+    """The units that have a score, the best first; of equals the lower id."""
+    unranked = np.isnan(scores)
+    if scores.dtype == np.float32:
+        order = _by_score_and_id(scores, unranked)
+    else:
+        order = np.argsort(-scores, kind="stable")
+    return order[: len(scores) - int(unranked.sum())]
+
+
+def _by_score_and_id(scores: npt.NDArray[np.float32], unranked: Mask) -> npt.NDArray[np.int64]:
+    """As a stable argsort of ``-scores``, several times faster: sorts integers of both."""
+    bits = (0.0 - scores).view(np.int32).astype(np.int64)  # 0.0 - 0.0 has no sign
+    rising = np.where(bits < 0, -(2**31) - bits, bits)  # negative floats rise as their bits fall
+    rising[unranked] = 2**31
+    return np.sort((rising << 31) + np.arange(len(scores))) & (2**31 - 1)
 
 
 def _place_within_layer(ranked: npt.NDArray[np.int64], layout: Layout) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pruning.policies import selection
 from pruning.policies.selection import Scope, floors, keep_top, round_up
 from pruning.structure.layout import Layout
 
@@ -114,3 +115,15 @@ def test_global_ranks_all_layers_together(seed: int) -> None:
 
 def spans(layout: Layout) -> list[tuple[int, int]]:
     return list(zip(layout.offsets[:-1].tolist(), layout.offsets[1:].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_the_ranking_is_that_of_a_stable_sort_whatever_the_scores(size: int) -> None:
+    draw = np.random.default_rng(size)
+    for _ in range(50):
+        kinds = [draw.normal(size=size), draw.integers(-3, 3, size) / 2, np.zeros(size)]
+        scores = kinds[draw.integers(3)].astype(np.float32) * np.float32(draw.choice([1, 1e-40]))
+        for odd in (np.nan, np.inf, -np.inf, -0.0, np.finfo(np.float32).min):
+            scores[draw.random(size) < 0.1] = odd
+        expected = np.argsort(-scores, kind="stable")[: size - np.isnan(scores).sum()]
+        assert np.array_equal(selection._ranked(scores), expected)
