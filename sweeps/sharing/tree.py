@@ -73,11 +73,6 @@ class Tree:
         """Whether every rider has ended."""
         return not self._waiting and not self._branches
 
-    @property
-    def running(self) -> int:
-        """How many branches are being trained."""
-        return len(self._branches)
-
     def join(self, rider: Rider) -> None:
         """Let a rider follow what is stored and wait for the rest; at any time."""
         self.riders[rider.key] = rider
