@@ -48,7 +48,9 @@ class Journal:
         self.trained += report.trained
         for key in report.states:
             self._sent.setdefault(key, 0)
-            self.display.epoch(self.trials[key].id, riders[key].state.epoch)
+        self.display.epochs_of(
+            {self.trials[key].id: riders[key].state.epoch for key in report.states}
+        )
         if self._sending < LIVE_SHARE * (time.monotonic() - self._began):
             self._send_stalest(riders)
 

@@ -42,9 +42,9 @@ class Display:
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
-    def epoch(self, trial: str, epoch: int) -> None:
-        """A trial has trained so many epochs."""
-        self._done[trial] = epoch
+    def epochs_of(self, done: Mapping[str, int]) -> None:
+        """These trials have come so many epochs far."""
+        self._done.update(done)
         self._show()
 
     def end(self, trial: str, result: Mapping[str, Any]) -> None:

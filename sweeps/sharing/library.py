@@ -52,14 +52,14 @@ class Library:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._figures: Recent[Stored] = Recent(FIGURES_OF_PATHS)
-        self._seen: Recent[_Seen] = Recent(ARRAYS_OF_PATHS)
-        self._layouts: dict[str, Layout] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Read everything anew."""
         self.store.forget()
-        self.__init__(self.store)  # type: ignore[misc]
+        self._figures: Recent[Stored] = Recent(FIGURES_OF_PATHS)
+        self._seen: Recent[_Seen] = Recent(ARRAYS_OF_PATHS)
+        self._layouts: dict[str, Layout] = {}
 
     def add(self, path: str, stored: Stored) -> None:
         """An epoch that was just stored, whole or only its figures."""

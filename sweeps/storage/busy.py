@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 from pruning.errors import InputError
 from sweeps.storage.files import Files
-from sweeps.storage.lock import Watch
+from sweeps.storage.lock import Watch, holder_of
 
 POLL_SECONDS = 0.5
 
@@ -22,9 +21,9 @@ def refuse_if_busy(files: Files) -> None:
     for entry in files.entries("locks"):
         watch, first = Watch(), files.read_plain(entry.name)
         held = first
-        while held is not None and "token" in _holder(held):
+        while held is not None and "token" in holder_of(held):
             if held != first:
-                raise busy(files, _holder(held))
+                raise busy(files, holder_of(held))
             watch.look(held)
             if not watch.alive:
                 files.swap(entry.name, held, None)
@@ -39,11 +38,3 @@ def busy(files: Files, holder: dict[str, Any]) -> InputError:
         f"storage: {files.address!r} is in use by {holder.get('owner', 'another earlyprune')}, "
         f"process {holder.get('pid')} on {holder.get('host')}; try again when that has ended"
     )
-
-
-def _holder(content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -51,7 +51,7 @@ class Lock:
         watch, poll = Watch(), REMOTE_POLL_SECONDS if self._files.remote else POLL_SECONDS
         while not self._take(watch):
             if watch.alive and wait is not None:
-                wait(_holder(watch.content or b""))
+                wait(holder_of(watch.content or b""))
                 wait = None
             time.sleep(poll if watch.alive else 0.1)
         name = f"lock {self.name}"
@@ -59,7 +59,7 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock up. If the storage is gone, the lock dies with our process."""
-        if _holder(self._content).get("pid") != os.getpid():
+        if holder_of(self._content).get("pid") != os.getpid():
             return  # never taken, or by the process that we are a fork of
         with self._turn, contextlib.suppress(StorageError):
             self._released.set()
@@ -78,7 +78,7 @@ class Lock:
         if held is None:
             watch.alive = False
             taken = self._files.create(self._file, ours)
-        elif _holder(held).get("token") == self._token:
+        elif holder_of(held).get("token") == self._token:
             ours, taken = held, True
         else:
             watch.look(held)
@@ -105,7 +105,9 @@ class Lock:
             return True
         # It may be ours all the same, where the answer to our last write was lost.
         held = self._files.read_plain(self._file) or b""
-        return _holder(held).get("token") == self._token and self._files.swap(self._file, held, new)
+        return holder_of(held).get("token") == self._token and self._files.swap(
+            self._file, held, new
+        )
 
     def _written(self) -> bytes:
         return json.dumps(
@@ -137,7 +139,7 @@ class Watch:
         since = min(now - self._looked, 3 * REMOTE_POLL_SECONDS)
         self._silent = self._silent + since if content == self.content else 0.0
         self.content, self._looked = content, now
-        self.alive = self._silent <= STALE_SECONDS and not _gone(_holder(content))
+        self.alive = self._silent <= STALE_SECONDS and not _gone(holder_of(content))
 
 
 @contextlib.contextmanager
@@ -153,7 +155,8 @@ def locked(
         yield locks
 
 
-def _holder(content: bytes) -> dict[str, Any]:
+def holder_of(content: bytes) -> dict[str, Any]:
+    """What a lock's file says of its holder; nothing if it is no such file."""
     try:
         found = json.loads(content)
     except ValueError:
