@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pruning import Prune
+from pruning.actions import Action
 from pruning.history import History, Record
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
@@ -36,8 +36,8 @@ class Memory:
             self.records[address], self.snapshots[address] = set(), set()
         return address
 
-    def fork(self, parent: str, epoch: int, units: Iterable[int]) -> str:
-        return self.know(Branching(parent=parent, epoch=epoch, units=tuple(units)))
+    def fork(self, parent: str, epoch: int, action: Action) -> str:
+        return self.know(Branching(parent=parent, epoch=epoch, action=action))
 
     def path(self, address: str) -> Branching | None:
         return self.paths.get(address)
@@ -121,7 +121,7 @@ class NoTraining:
         self.epoch_number += 1
         return stored(self.epoch_number).record
 
-    def apply(self, action: Prune) -> None:
+    def apply(self, action: Action) -> None:
         """Nothing changes."""
 
     def watch(self, probes: object) -> None:

@@ -22,16 +22,18 @@ class Record:
 
     epoch: how many epochs were trained so far; the record of the untrained network has 0.
     alive: bool [units], the units the network had during the epoch.
-    probes: by saliency, float32 [units] in dense numbering, NaN where a unit is gone.
+    probes: by their keys. A saliency is float32 [units] in dense numbering, NaN where a unit is
+    gone; what is no score per unit is float64 of a shape of its own.
     metrics: fractions and losses on the training and the validation split.
     test: the same on the test split; hidden from policies.
-    costs: params, macs (of one sample), units, samples (trained on in this epoch).
+    costs: params, macs (of one sample), units, masked (weights that are held at zero), samples
+    (trained on in this epoch).
     seconds: train, evaluate, probe:NAME, ...; hidden from policies.
     """
 
     epoch: int
     alive: npt.NDArray[np.bool_]
-    probes: Mapping[str, npt.NDArray[np.float32]]
+    probes: Mapping[str, npt.NDArray[np.floating]]
     metrics: Mapping[str, float] = field(default_factory=dict)
     test: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, int] = field(default_factory=dict)
@@ -78,20 +80,28 @@ class History:
     """The records of one path, in order, beginning with the untrained network.
 
     layout: the dense network's units. epochs: length of the training, None if unknown.
-    seed: of the trial; a policy that draws at random mixes it with a seed of its own.
+    seed: of the trial; a policy that draws at random mixes it with a seed of its own. reference:
+    where the policy ended that a control is compared with, None for all others.
     """
 
     layout: Layout
     records: tuple[Record, ...]
     epochs: int | None = None
     seed: int = 0
+    reference: Record | None = None
 
     @classmethod
     def of(
-        cls, layout: Layout, records: Sequence[Record], epochs: int | None = None, seed: int = 0
+        cls,
+        layout: Layout,
+        records: Sequence[Record],
+        epochs: int | None = None,
+        seed: int = 0,
+        reference: Record | None = None,
     ) -> History:
         """A policy's view of ``records``."""
-        return cls(layout, tuple(record.visible() for record in records), epochs, seed)
+        end = reference.visible() if reference else None
+        return cls(layout, tuple(record.visible() for record in records), epochs, seed, end)
 
     @property
     def last(self) -> Record:

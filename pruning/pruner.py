@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from pruning.actions import Action, Mask
 from pruning.history import History, Record
-from pruning.policies import Policy, Prune
-from pruning.saliency import Saliency
+from pruning.policies import Policy
+from pruning.randomness import global_stream
+from pruning.saliency import ActivationSaliency, Probe, Saliency
+from pruning.saliency.watching import Watcher
+from pruning.structure.aside import Sample, untouched
 from pruning.structure.network import Network
+from pruning.structure.renew import renew
 from pruning.training.meter import Meter
-
-Loss = Callable[[nn.Module, Any], Tensor]
-"""From a model and a batch to the loss whose gradients a saliency needs."""
 
 
 class Pruner:
@@ -36,8 +39,12 @@ class Pruner:
     Parameters that are cut are replaced in the model and in the optimizer; hold no others.
 
     example_input: one batch (a tensor), to trace the network with. epochs: length of the training,
-    for policies that ask for it. seed: of the training, for random policies. probes: saliencies to
-    measure beside the policy's. protect: names of layers that are never pruned.
+    for policies that ask for it. seed: of the training, for random policies. sample: a few batches
+    and the loss of a model on one of them, for what is measured beside training: gradients of the
+    untrained network, likelihoods. probes: to measure beside the policy's. protect: names of layers
+    that are never pruned. reference: where the policy ended that a control is compared with.
+    initialise: what gives the layers of a network that begins anew their weights, after torch's own
+    initialisation.
     Raises UntraceableError if nothing in the network can be pruned safely.
     """
 
@@ -50,41 +57,53 @@ class Pruner:
         example_input: Tensor,
         epochs: int | None = None,
         seed: int = 0,
-        probes: Sequence[Saliency] = (),
+        sample: Sample | None = None,
+        probes: Sequence[Probe] = (),
         protect: Sequence[str] = (),
         meter: Meter | None = None,
+        reference: Record | None = None,
+        initialise: Callable[[nn.Module], object] | None = None,
     ) -> None:
         self.network = Network(model, example_input, optimizer, protect=protect)
+        self.network.sample = sample
         self.policy, self.epochs, self.seed = policy, epochs, seed
-        asked = [*(policy.probes() if policy else ()), *probes]
-        self.probes = {probe.key: probe for probe in asked}
+        self.reference, self.initialise = reference, initialise
         self.records: list[Record] = []
-        self.actions: list[tuple[int, Prune]] = []
+        self.actions: list[tuple[int, Action]] = []
         self.meter = meter or Meter()
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
+        self._watcher: Watcher | None = None
+        self.watch([*(policy.probes() if policy else ()), *probes])
 
     @property
     def history(self) -> History:
         """What the policy sees."""
-        return History.of(self.network.layout, self.records, self.epochs, self.seed)
+        layout, epochs, seed = self.network.layout, self.epochs, self.seed
+        return History.of(layout, self.records, epochs, seed, self.reference)
 
-    def start(
-        self,
-        batches: Iterable[Any] = (),
-        loss: Loss | None = None,
-    ) -> Prune | None:
+    def watch(self, probes: Iterable[Probe]) -> None:
+        """Measure these from now on, and no others."""
+        if self._watcher:
+            self._watcher.close()
+        self.probes = {probe.key: probe for probe in probes}
+        maps = [p for p in self.probes.values() if isinstance(p, ActivationSaliency)]
+        self._watcher = Watcher(self.network, maps, self.meter) if maps else None
+        if not self.records and any(probe.needs_start for probe in self.probes.values()):
+            named = self.network.model.named_parameters()
+            self.network.start = {name: value.detach().cpu().clone() for name, value in named}
+
+    def start(self) -> Action | None:
         """Record the untrained network, and let the policy prune before training.
 
-        Optional: without it the untrained network's gradients are no history. Gradient saliencies
-        are measured on ``batches`` by ``loss(model, batch)``; weights, buffers, gradients and
-        random states are left as they were.
+        Optional: without it, or without a sample, the untrained network's gradients are no history.
         """
         if self.records:
             raise RuntimeError("start() comes before the first step, and once")
-        if loss is not None and any(probe.per_step for probe in self.probes.values()):
+        sample = self.network.sample
+        if sample and any(probe.per_step for probe in self.probes.values()):
             with self.meter.section("probe:untrained"):
-                self._try_gradients(batches, loss)
+                self._try_gradients(sample)
         self.measure()
         return self.prune()
 
@@ -94,7 +113,7 @@ class Pruner:
             self._begin()
         self._add_step()
 
-    def end_epoch(self, metrics: Mapping[str, float] | None = None) -> Prune | None:
+    def end_epoch(self, metrics: Mapping[str, float] | None = None) -> Action | None:
         """Record the epoch, ask the policy, and do what it says. Returns the action, if any."""
         if not self.records:
             self._begin()
@@ -108,18 +127,20 @@ class Pruner:
         samples: int = 0,
     ) -> Record:
         """Add the record of the epoch that has ended (the first: of the untrained network)."""
+        self.network.epoch = len(self.records)
         probes = {}
         for key, probe in self.probes.items():
             with self.meter.section(f"probe:{key}"), torch.no_grad():
                 score = self._score(key, probe)
                 if score is not None:
-                    probes[key] = self.network.scatter(_ordered(score))
+                    probes[key] = self._filed(probe, score)
         self._sums, self._steps = {}, 0
         cost = self.network.cost()
         costs = {
             "params": cost.params,
             "macs": cost.macs,
             "units": cost.units,
+            "masked": cost.masked,
             "samples": samples,
         }
         record = Record(
@@ -134,22 +155,43 @@ class Pruner:
         self.records.append(record)
         return record
 
-    def prune(self) -> Prune | None:
+    def prune(self) -> Action | None:
         """Ask the policy, and do what it says. Returns the action, if any."""
         action = self.policy.decide(self.history) if self.policy else None
         if action:
             self.apply(action)
         return action
 
-    def apply(self, action: Prune) -> None:
-        """Remove the action's units from the model and the optimizer."""
-        self.network.remove(action.units)
-        self.actions.append((self.records[-1].epoch if self.records else 0, action))
+    def apply(self, action: Action) -> None:
+        """Do it to the model and the optimizer."""
+        self.network.epoch = self.records[-1].epoch if self.records else 0
+        if isinstance(action, Mask):
+            self.network.mask(action, self.seed)
+        else:
+            self.network.remove(action.units)
+            if action.reinit:
+                self._renew()
+        self.actions.append((self.network.epoch, action))
 
-    def _score(self, key: str, probe: Saliency) -> Tensor | None:
+    def _renew(self) -> None:
+        model = self.network.model
+        device = next(model.parameters()).device
+        with global_stream(device, self.seed, self.network.epoch, "renew"):
+            renew(model, self.network.optimizer)
+            if self.initialise:
+                self.initialise(model)
+
+    def _score(self, key: str, probe: Probe) -> Tensor | None:
         if not probe.per_step:
             return probe.score(self.network, self.seed)
+        if self._watcher and isinstance(probe, ActivationSaliency):
+            return self._watcher.take(key)
         return self._sums[key] / self._steps if key in self._sums else None
+
+    def _filed(self, probe: Probe, score: Tensor) -> npt.NDArray[np.floating]:
+        if isinstance(probe, Saliency):
+            return self.network.scatter(_ordered(score))
+        return score.detach().cpu().double().numpy()
 
     def _begin(self) -> None:
         """Record the untrained network where nobody called ``start``."""
@@ -162,27 +204,19 @@ class Pruner:
     def _add_step(self) -> None:
         self._steps += 1
         for key, probe in self.probes.items():
-            if probe.per_step:
+            if probe.per_step and not isinstance(probe, ActivationSaliency):
                 with self.meter.section(f"probe:{key}"), torch.no_grad():
                     score = probe.score(self.network, self.seed)
                     self._sums[key] = self._sums[key] + score if key in self._sums else score
 
-    def _try_gradients(self, batches: Iterable[Any], loss: Loss) -> None:
+    def _try_gradients(self, sample: Sample) -> None:
         """Forward and backward without a step, and everything put back as it was."""
         model = self.network.model
-        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        gradients = [parameter.grad for parameter in model.parameters()]
-        devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
-        with torch.random.fork_rng(devices=devices):
-            for batch in batches:
+        with untouched(model):
+            for batch in sample.batches():
                 model.zero_grad(set_to_none=True)
-                loss(model, batch).backward()  # type: ignore[no-untyped-call]
+                sample.loss(model, batch).backward()  # type: ignore[no-untyped-call]
                 self._add_step()
-        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
-            parameter.grad = gradient
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(buffers[name])
 
 
 def _ordered(score: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from pruning.errors import InputError
-from pruning.saliency import Saliency
+from pruning.structure.aside import Sample
 from pruning.structure.network import Network
 from pruning.structure.units import UntraceableError
-from pruning.training.data import load
+from pruning.training.batches import Batch
+from pruning.training.data import Data, load
 from pruning.training.loop import open_data, open_model
 from sweeps.config import Sweep, TrialSpec
 
@@ -35,14 +38,22 @@ def check(sweep: Sweep) -> list[TrialSpec]:
         network = Network(model, torch.zeros(2, *data.shape), protect=task.protect)
     except UntraceableError as error:
         raise InputError(f"task.model: {error}") from None
+    network.sample = _two_samples(data)
+    network.start = {name: value.detach().clone() for name, value in model.named_parameters()}
     for probe in probes.values():
-        _check_probe(probe, network)
+        try:
+            with torch.no_grad():
+                probe.check(network)
+        except ValueError as error:
+            raise InputError(f"policies: {error}") from None
     return trials
 
 
-def _check_probe(probe: Saliency, network: Network) -> None:
-    try:
-        with torch.no_grad():
-            probe.score(network, seed=0)
-    except ValueError as error:
-        raise InputError(f"policies: {error}") from None
+def _two_samples(data: Data) -> Sample:
+    x, y = next(data.train.shuffled(2, 0, 0))
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        output = model(batch[0])
+        return cross_entropy(output if isinstance(output, Tensor) else output[0], batch[1])
+
+    return Sample(lambda: [(x, y)], loss)

@@ -15,14 +15,14 @@ import numpy as np
 from sweeps.pareto import pareto
 
 COLUMNS = (
-    "trial policy settings seed status prune_epochs sparsity unit_sparsity params macs train_flops "
-    "val_accuracy test_accuracy train_seconds probe_seconds decide_seconds gpu_hours "
-    "gpu_hours_spent pareto reason"
+    "trial policy settings seed status prune_epochs sparsity unit_sparsity weight_sparsity params "
+    "macs train_flops val_accuracy test_accuracy train_seconds probe_seconds decide_seconds "
+    "gpu_hours gpu_hours_spent pareto reason"
 ).split()
 
 METRICS = (
-    "sparsity unit_sparsity params macs train_flops val_accuracy test_accuracy train_seconds "
-    "probe_seconds decide_seconds gpu_hours gpu_hours_spent"
+    "sparsity unit_sparsity weight_sparsity params macs train_flops val_accuracy test_accuracy "
+    "train_seconds probe_seconds decide_seconds gpu_hours gpu_hours_spent"
 ).split()
 """The columns that are figures."""
 

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
 
+from pruning.actions import Action, Mask, Prune
 from pruning.history import History
-from pruning.saliency import Saliency
+from pruning.saliency import Probe
 from pruning.settings import Settings, canonical
 
-
-@dataclass(frozen=True)
-class Prune:
-    """An action: remove these units.
-
-    units: their ids in the dense network, in rising order. warnings: what a reader of the result
-    should know; they are no part of the action's identity.
-    """
-
-    units: tuple[int, ...]
-    warnings: tuple[str, ...] = field(default=(), compare=False)
-
-    @classmethod
-    def of(cls, units: Iterable[int], warnings: Iterable[str] = ()) -> Prune:
-        """An action with its units in order."""
-        return cls(tuple(sorted(int(unit) for unit in units)), tuple(warnings))
-
-    def to_json(self) -> dict[str, Any]:
-        """What identifies the action."""
-        return {"prune": list(self.units)}
+__all__ = ["Action", "Mask", "Policy", "Prune"]
 
 
 class Policy(Settings):
@@ -44,13 +25,13 @@ class Policy(Settings):
     name: ClassVar[str]
     paper: ClassVar[str] = ""
 
-    def probes(self) -> Sequence[Saliency]:
+    def probes(self) -> Sequence[Probe]:
         """What must be measured during every epoch for ``decide``."""
         return ()
 
     @abstractmethod
-    def decide(self, history: History) -> Prune | None:
-        """What to remove now, None to leave the network as it is.
+    def decide(self, history: History) -> Action | None:
+        """What to do to the network now, None to leave it as it is.
 
         Asked before training and after every epoch but the last; ``history.epoch`` says how many
         were trained.

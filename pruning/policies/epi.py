@@ -14,8 +14,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from pruning.history import History, Record
-from pruning.policies.base import Prune
-from pruning.policies.one_shot import OneShot
+from pruning.policies.triggered import Triggered
 from pruning.structure.layout import Layout
 
 Counts = npt.NDArray[np.int64]
@@ -24,7 +23,7 @@ PUBLISHED_THRESHOLDS = {"magnitude": 0.983, "taylor": 0.944}
 """Section 4 of the paper, for ResNet-34 and ResNet-50 and all ratios [C]."""
 
 
-class EPI(OneShot):
+class EPI(Triggered):
     """Rank all units after every epoch; prune when the layers' shares have settled.
 
     N_t is the sub-network of the top (1 - ratio) units after epoch t, n_t[l] its count in layer l
@@ -43,14 +42,12 @@ class EPI(OneShot):
     """
 
     name: ClassVar[str] = "epi"
+    title: ClassVar[str] = "EPI"
     paper: ClassVar[str] = (
         "Shen et al., When to Prune? A Policy towards Early Structural Pruning, CVPR 2022"
     )
 
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None
-    window: Annotated[int, Field(ge=1)] = 5
-    earliest: Annotated[int, Field(ge=0)] = 0
-    latest: Annotated[float, Field(gt=0, le=1)] | None = 1 / 3
 
     @model_validator(mode="after")
     def _threshold_is_known(self) -> EPI:
@@ -66,60 +63,14 @@ class EPI(OneShot):
         """The threshold in force."""
         return self.threshold or PUBLISHED_THRESHOLDS[self.saliency.name]
 
-    def decide(self, history: History) -> Prune | None:
-        """The cut, at the trigger or at ``latest``; never twice."""
-        if history.pruned or history.epoch < self.earliest:
-            return None
-        if triggers(self.course(history)[-self.window - 1 :], self.limit, self.window):
-            return self.cut(history)
-        if history.epochs and self.latest and history.epoch >= self.latest * history.epochs:
-            warning = (
-                f"EPI never reached {self.limit:g}: pruned after epoch {history.epoch} because of "
-                f"latest={self.latest:.3g}"
-            )
-            return self.cut(history, [warning])
-        return None
+    def fires(self, history: History) -> bool:
+        """Whether EPI is at the threshold and no smaller than it was."""
+        return triggers(self.course(history), self.limit, self.window)
 
-    def indicator(self, history: History) -> float | None:
-        """EPI after the newest epoch."""
-        return self.course(history, 1)[-1]
-
-    def course(self, history: History, length: int | None = None) -> list[float | None]:
-        """EPI after the last ``length`` records (default window + 1), None where undefined."""
-        length = self.window + 1 if length is None else length
-        ends = range(max(0, len(history.records) - length), len(history.records))
-        return [self._epi(history, end) for end in ends]
-
-    def _epi(self, history: History, end: int) -> float | None:
-        """EPI after one record, the same whatever the threshold."""
+    def value(self, history: History, end: int) -> float | None:
+        """EPI after one record."""
         recent = history.records[max(0, end - self.window) : end + 1]
-
-        def compute(_: Record) -> float | None:
-            return epi([self._counts(record, history.layout) for record in recent], self.window)
-
-        return history.records[end].remember(("epi", self.window, *self._cut_key), compute)
-
-    @property
-    def _cut_key(self) -> tuple[object, ...]:
-        return self.saliency.key, self.ratio, self.scope, self.floor
-
-    def first_action(self, epochs: int) -> tuple[int, int]:
-        """From the first epoch with an indicator to ``latest``, which may come before that.
-
-        The indicator needs ``window`` records before the newest; the untrained network has one.
-        """
-        forced = epochs if self.latest is None else math.ceil(self.latest * epochs)
-        forced = min(max(forced, self.earliest), epochs)
-        return min(max(self.window, self.earliest), forced), forced
-
-    def check(self, epochs: int) -> None:
-        """Refuse a window or an ``earliest`` that leaves no epoch to prune at."""
-        for field, value in (("window", self.window), ("earliest", self.earliest)):
-            if value >= epochs:
-                raise ValueError(
-                    f"{field}: {value} is not allowed: the training has {epochs} epochs "
-                    f"(allowed: up to {epochs - 1})"
-                )
+        return epi([self._counts(record, history.layout) for record in recent], self.window)
 
     def _counts(self, record: Record, layout: Layout) -> Counts | None:
 
@@ -127,7 +78,7 @@ class EPI(OneShot):
             kept = self.sub_network(record, layout)
             return None if kept is None else layout.counts(kept)
 
-        return record.remember(("counts", *self._cut_key), compute)
+        return record.remember(("counts", *self.choice), compute)
 
 
 def similarity(a: Counts, b: Counts) -> float:

@@ -41,7 +41,6 @@ class OneShot(Policy):
 
     def sub_network(self, record: Record, layout: Layout) -> Mask | None:
         """What would stay if the cut came after this record; bool [units]."""
-        key = ("kept", self.saliency.key, self.ratio, self.scope, self.floor)
 
         def compute(record: Record) -> Mask | None:
             scores = self.scores(record)
@@ -51,13 +50,17 @@ class OneShot(Policy):
                 else keep_top(scores, layout, self.ratio, self.scope, self.floor)
             )
 
-        return record.remember(key, compute)
+        return record.remember(("kept", *self.choice), compute)
+
+    @property
+    def choice(self) -> tuple[Hashable, ...]:
+        """What the sub-network of a record depends on, beside the record."""
+        return self.saliency.key, self.ratio, self.scope, self.floor
 
     def action_key(self) -> Hashable:
         """What the cut depends on, beside the history."""
         kind = type(self)
-        settings = (self.saliency.key, self.ratio, self.scope, self.floor, self.round_to)
-        return kind.cut, kind.sub_network, kind.scores, settings
+        return kind.cut, kind.sub_network, kind.scores, (*self.choice, self.round_to)
 
     def cut(self, history: History, warnings: Sequence[str] = ()) -> Prune | None:
         """The action that leaves the sub-network of the newest record.
@@ -69,7 +72,7 @@ class OneShot(Policy):
         if kept is None or scores is None:
             raise ValueError(
                 f"saliency {self.saliency.key} was not measured in epoch {history.epoch}; in a "
-                f"loop of your own give start() batches and a loss, and call after_backward()"
+                f"loop of your own give the Pruner a sample, and call after_backward()"
             )
         kept = round_up(kept, scores, history.layout, self.round_to) if self.round_to > 1 else kept
         gone = np.flatnonzero(history.last.alive & ~kept)

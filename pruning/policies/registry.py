@@ -7,6 +7,7 @@ from typing import Any
 from pruning.names import dotted_name, lookup
 from pruning.policies.at_epoch import AtEpoch
 from pruning.policies.base import Policy
+from pruning.policies.bayes_factor import BayesFactor
 from pruning.policies.dense import Dense
 from pruning.policies.epi import EPI
 
@@ -14,6 +15,7 @@ POLICIES: dict[str, type[Policy]] = {
     "dense": Dense,
     "at_epoch": AtEpoch,
     "epi": EPI,
+    "bayes_factor": BayesFactor,
 }
 
 

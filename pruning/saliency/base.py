@@ -1,4 +1,4 @@
-"""A saliency: a score per unit, higher is more worth keeping."""
+"""Probes: what is measured for a policy. A saliency is a score per unit, higher is worth more."""
 
 from __future__ import annotations
 
@@ -11,26 +11,63 @@ from pruning.settings import Settings, canonical
 from pruning.structure.network import Network
 
 
-class Saliency(Settings):
-    """A score per unit. A new one is a subclass with a ``name`` and ``score``.
+class Probe(Settings):
+    """Anything measured during an epoch. A new one is a subclass with a ``name`` and ``score``.
 
     per_step: False, ``score`` is asked once, after an epoch; True, it is asked after every
     backward pass, while the gradients are there, and the mean over the epoch counts.
+    needs_start: ``network.start``, the untrained weights, is to be kept.
     """
 
     name: ClassVar[str]
     per_step: ClassVar[bool] = False
+    needs_start: ClassVar[bool] = False
 
     @abstractmethod
     def score(self, network: Network, seed: int) -> Tensor:
-        """Scores of the units that are left, float [alive units], in order of their ids.
+        """The measurement, of any shape that is the same every time.
 
-        Must not change weights, gradients, buffers or global random states. ``seed`` is the
-        trial's. Raises ValueError where the network lacks what the score needs.
+        Must leave weights, gradients, buffers and global random states as they were
+        (``pruning.structure.aside.untouched`` sees to it). ``network.sample`` has a few batches to
+        measure on, ``network.epoch`` the number of epochs trained. ``seed`` is the trial's. Raises
+        ValueError where the network lacks what the probe needs.
         """
+
+    def check(self, network: Network) -> None:
+        """Raise ValueError where the network lacks what the probe needs; before anything starts.
+
+        By default it is tried out; a probe that takes long says so itself.
+        """
+        if not self.per_step:
+            self.score(network, seed=0)
 
     @property
     def key(self) -> str:
-        """The name probes are filed under: the saliency with its settings, defaults left out."""
+        """The name it is filed under: the probe with its settings, defaults left out."""
         changed = self.identity()
         return f"{self.name}{canonical(changed)}" if changed else self.name
+
+
+class Saliency(Probe):
+    """A score per unit: ``score`` returns float [alive units], in order of their ids."""
+
+
+class ActivationSaliency(Saliency):
+    """A score per unit from its feature map, at every step of training.
+
+    gradient: whether the gradient of the loss by the feature map is needed, too.
+    """
+
+    per_step: ClassVar[bool] = True
+    gradient: ClassVar[bool] = False
+
+    @abstractmethod
+    def per_channel(self, activation: Tensor, gradient: Tensor | None) -> Tensor:
+        """One score per channel, [channels].
+
+        activation, gradient: [batch, channels, positions]; positions is 1 behind a dense layer.
+        """
+
+    def score(self, network: Network, seed: int) -> Tensor:
+        """Not asked: the means of ``per_channel`` over steps and feature maps count."""
+        raise NotImplementedError

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer
 
 from pruning.names import dotted_name, lookup
-from pruning.saliency.base import Saliency
+from pruning.saliency.base import Probe, Saliency
 from pruning.saliency.batch_norm_scale import BatchNormScale
+from pruning.saliency.log_posterior import LogPosterior
 from pruning.saliency.magnitude import Magnitude
 from pruning.saliency.random import Random
 from pruning.saliency.taylor import Taylor
+
+P = TypeVar("P", bound=Probe)
 
 SALIENCIES: dict[str, type[Saliency]] = {
     "magnitude": Magnitude,
@@ -20,22 +24,37 @@ SALIENCIES: dict[str, type[Saliency]] = {
     "random": Random,
 }
 
+PROBES: dict[str, type[Probe]] = {
+    **SALIENCIES,
+    "log_posterior": LogPosterior,
+}
+"""Everything that is measured for some policy: saliencies, and what is no score per unit."""
+
 
 def saliency(given: Any) -> Saliency:
     """A saliency from its name, its mapping, or itself. Raises ValueError for anything else."""
-    if isinstance(given, Saliency):
+    return _parse(given, "saliency", SALIENCIES, Saliency)
+
+
+def probe(given: Any) -> Probe:
+    """As ``saliency``, for any probe."""
+    return _parse(given, "probe", PROBES, Probe)
+
+
+def _parse(given: Any, kind: str, known: Mapping[str, type[P]], base: type[P]) -> P:
+    if isinstance(given, base):
         return given
     if isinstance(given, str):
         given = {"name": given}
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        raise ValueError(f"a saliency is a name or a mapping with a name, not {given!r}")
-    kind = lookup("saliency", given["name"], SALIENCIES, Saliency)
-    return kind.parse({key: value for key, value in given.items() if key != "name"})
+        raise ValueError(f"a {kind} is a name or a mapping with a name, not {given!r}")
+    found = lookup(kind, given["name"], known, base)
+    return found.parse({key: value for key, value in given.items() if key != "name"})
 
 
-def specify(chosen: Saliency) -> Any:
-    """How a saliency is written in a sweep file; the inverse of ``saliency``."""
-    name = dotted_name(type(chosen), SALIENCIES)
+def specify(chosen: Probe) -> Any:
+    """How a probe is written in a sweep file; the inverse of ``probe``."""
+    name = dotted_name(type(chosen), PROBES)
     changed = chosen.identity()
     return {"name": name, **changed} if changed else name
 

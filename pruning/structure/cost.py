@@ -14,11 +14,14 @@ from pruning.structure.copies import as_args, copy_model, first_samples
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, MACs of one sample, and units that can be removed; of a network as it is."""
+    """Of a network as it is: parameters, MACs of one sample, units that can be removed, and
+    weights that a mask holds at zero.
+    """
 
     params: int
     macs: int
     units: int
+    masked: int = 0
 
 
 def measure(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> tuple[int, int]:

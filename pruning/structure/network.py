@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from pruning.actions import Mask
+from pruning.structure.aside import Sample
 from pruning.structure.cost import Cost, measure
 from pruning.structure.layout import Bools, Ints, Layout
+from pruning.structure.masks import masks_for, set_to_zero
 from pruning.structure.shrink import shrink
 from pruning.structure.sums import UnitSums, Values
 from pruning.structure.trace import trace_units
@@ -47,6 +50,14 @@ class Network:
     ) -> None:
         self.model = model
         self.optimizer = optimizer
+        self.sample: Sample | None = None
+        """A few batches to measure on beside training, if there are any."""
+        self.start: dict[str, Tensor] | None = None
+        """The untrained parameters by name, on the CPU, if a probe has asked for them."""
+        self.epoch = 0
+        """How many epochs were trained."""
+        self.masks: dict[str, Tensor] = {}
+        """Which single weights stay, bool by parameter, where some are held at zero."""
         self.units = units or trace_units(model, example_input, protect=protect)
         self._example_input = example_input
         self._alive = np.ones(self.layout.total, dtype=np.bool_)
@@ -80,6 +91,8 @@ class Network:
         ids = np.unique(np.fromiter(unit_ids, dtype=np.int64))
         if not ids.size:
             return
+        if self.masks:
+            raise ValueError("single weights are held at zero: no units can be removed any more")
         total = self.layout.total
         if ids[0] < 0 or ids[-1] >= total:
             wrong = ids[0] if ids[0] < 0 else ids[-1]
@@ -100,11 +113,33 @@ class Network:
         self._sums: dict[tuple[Role, ...], UnitSums] = {}
         self._group: Tensor | None = None
 
+    def mask(self, action: Mask, seed: int) -> None:
+        """Set single weights to zero, and hold them there if the action says so."""
+        masks = masks_for(self.model, action, seed, self.epoch)
+        set_to_zero(self.model, masks)
+        if action.hold:
+            self.hold(masks)
+
+    def hold(self, masks: Mapping[str, Tensor]) -> None:
+        """Keep the weights these masks leave out at zero, whatever the optimizer does."""
+        if self.optimizer is not None and not self.masks:
+            self.optimizer.register_step_post_hook(lambda *_: set_to_zero(self.model, self.masks))
+        self.masks = dict(masks)
+        set_to_zero(self.model, self.masks)
+        self._cost = None
+
+    def needs_sample(self, why: str) -> Sample:
+        """The sample. Raises ValueError if there is none: ``why`` says what needs it."""
+        if self.sample is None:
+            raise ValueError(f"{why} needs a sample: give the Pruner a few batches and a loss")
+        return self.sample
+
     def cost(self) -> Cost:
         """What the network costs now; counted anew only after a removal."""
         if self._cost is None:
             params, macs = measure(self.model, self._example_input)
-            self._cost = Cost(params, macs, int(self._alive.sum()))
+            masked = sum(int((~mask).sum()) for mask in self.masks.values())
+            self._cost = Cost(params, macs, int(self._alive.sum()), masked)
         return self._cost
 
     @property
@@ -116,6 +151,11 @@ class Network:
     def unit_sparsity(self) -> float:
         """Share of the dense network's units that are gone."""
         return 1 - self.cost().units / self.dense_cost.units
+
+    @property
+    def weight_sparsity(self) -> float:
+        """Share of the dense network's parameters that are there, but held at zero."""
+        return self.cost().masked / self.dense_cost.params
 
     def group_slices(self) -> list[tuple[str, int, list[Slice]]]:
         """(group, alive units, slices) with units and indices as they are numbered now."""

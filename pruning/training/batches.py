@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from pruning.training.randomness import generator, stream
+from pruning.randomness import generator, stream
 from pruning.training.task import Augment
 
 Batch = tuple[Tensor, Tensor]

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from pruning.errors import InputError
+from pruning.randomness import generator
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
-from pruning.training.randomness import generator
 from pruning.training.sources import Arrays, Sets, one_line, read
 from pruning.training.task import Augment, DataSpec
 

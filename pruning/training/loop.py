@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pruning.actions import Action
 from pruning.history import Record
-from pruning.policies import Prune
 from pruning.pruner import Pruner
-from pruning.saliency import Saliency
+from pruning.randomness import global_stream
+from pruning.saliency import Probe
+from pruning.structure.aside import Sample
 from pruning.structure.layout import Layout
 from pruning.training import models
 from pruning.training.batches import Batch, Batches
 from pruning.training.data import Data, load
 from pruning.training.meter import Meter
-from pruning.training.randomness import global_stream
 from pruning.training.task import Task
 
 _EVALUATION_BATCH = 1024
@@ -33,7 +35,7 @@ class Training:
     Everything random is drawn from the seed and the epoch's number, so that a training is the same
     wherever and in however many pieces it runs (given a deterministic device and one number of
     threads). ``begin`` records the untrained network, ``epoch`` trains one epoch, ``apply``
-    removes units between two epochs.
+    prunes between two epochs.
 
     Raises InputError if the task's data or model cannot be had, UntraceableError if nothing in the
     model can be pruned safely.
@@ -43,7 +45,7 @@ class Training:
         self,
         task: Task,
         seed: int = 0,
-        probes: Sequence[Saliency] = (),
+        probes: Sequence[Probe] = (),
         device: torch.device | str = "cpu",
     ) -> None:
         self.task, self.seed = task, seed
@@ -66,7 +68,11 @@ class Training:
                 seed=seed,
                 probes=probes,
                 protect=task.protect,
+                sample=Sample(
+                    partial(self._sample, self.data.train), lambda _, batch: self._loss(batch)[0]
+                ),
                 meter=self.meter,
+                initialise=models.initialisation(task.model.name),
             )
 
     @property
@@ -87,13 +93,13 @@ class Training:
     def begin(self) -> Record:
         """Record the untrained network: its saliencies and its accuracy."""
         self.model.train()
-        batches = self.data.train.shuffled(self.task.batch_size, self.seed, 0)
-        some = (
-            batch for _, batch in zip(range(self.task.untrained_batches), batches, strict=False)
-        )
         with self._numerics(), global_stream(self.device, self.seed, 0, "untrained"):
-            self.pruner.start(some, lambda _, batch: self._loss(batch)[0])
+            self.pruner.start()
         return self.pruner.records[-1]
+
+    def _sample(self, train: Batches) -> Iterator[Batch]:
+        batches = train.shuffled(self.task.batch_size, self.seed, 0)
+        return itertools.islice(batches, self.task.sample_batches)
 
     def epoch(self) -> Record:
         """Train one epoch and record it."""
@@ -105,14 +111,15 @@ class Training:
                 metrics |= self._evaluate(self.data.validation, "val")
                 test = self._evaluate(self.data.test, "test")
         samples = self.data.train.steps(self.task.batch_size) * self.task.batch_size
-        return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
+        with self._numerics(), global_stream(self.device, self.seed, number, "probes"):
+            return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
 
-    def watch(self, probes: Sequence[Saliency]) -> None:
+    def watch(self, probes: Sequence[Probe]) -> None:
         """Measure these from the next epoch on, and no others."""
-        self.pruner.probes = {probe.key: probe for probe in probes}
+        self.pruner.watch(probes)
 
-    def apply(self, action: Prune) -> None:
-        """Remove the action's units, between two epochs."""
+    def apply(self, action: Action) -> None:
+        """Do what the action says, between two epochs."""
         with self.meter.section("prune"):
             self.pruner.apply(action)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from pruning.errors import InputError, nearest, unknown
 from pruning.names import import_dotted, is_dotted
-from pruning.training.randomness import global_stream
+from pruning.randomness import global_stream
 
 Shape = Sequence[int]
 
@@ -143,10 +143,16 @@ def build(
     """
     with global_stream(torch.device("cpu"), seed, "init"):
         model = _construct(name, options, shape, classes)
-        if name in MODELS:
-            model.apply(_kaiming)
+        initialise = initialisation(name)
+        if initialise:
+            initialise(model)
         _check_output(model, name, shape, classes)
     return model
+
+
+def initialisation(name: str) -> Callable[[nn.Module], object] | None:
+    """What gives a network its first weights, after torch's own; None where that is all."""
+    return (lambda model: model.apply(_kaiming)) if name in MODELS else None
 
 
 def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -> nn.Module:

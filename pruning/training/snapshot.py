@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from pruning.actions import Mask, from_json
 from pruning.history import Record
-from pruning.policies import Prune
-from pruning.saliency import Saliency
+from pruning.saliency import Probe
 from pruning.training.loop import Training
 from pruning.training.task import Task
 
@@ -34,9 +34,10 @@ def take(training: Training) -> bytes:
         "task": training.task.address(),
         "seed": training.seed,
         "epoch": training.epoch_number,
-        "actions": [(epoch, a.units, a.warnings) for epoch, a in training.pruner.actions],
+        "actions": [(epoch, a.to_json(), a.warnings) for epoch, a in training.pruner.actions],
         "optimizer": scalars,
     }
+    tensors |= {f"mask.{name}": mask for name, mask in training.pruner.network.masks.items()}
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     return save(_unshared(whole), metadata={"snapshot": json.dumps(header)})
 
@@ -46,7 +47,7 @@ def resume(
     task: Task,
     seed: int,
     records: list[Record],
-    probes: tuple[Saliency, ...] = (),
+    probes: tuple[Probe, ...] = (),
     device: torch.device | str = "cpu",
 ) -> Training:
     """The training a snapshot was taken of, ready for its next epoch.
@@ -64,9 +65,11 @@ def resume(
             f"the snapshot is of epoch {header['epoch']}, {len(records)} records given"
         )
     training = Training(task, seed, probes, device)
-    for epoch, units, warnings in header["actions"]:
-        training.pruner.network.remove(units)
-        training.pruner.actions.append((epoch, Prune.of(units, warnings)))
+    for epoch, content, warnings in header["actions"]:
+        action = from_json(content, warnings)
+        if not isinstance(action, Mask):
+            training.pruner.network.remove(action.units)
+        training.pruner.actions.append((epoch, action))
     training.pruner.records.extend(records[: header["epoch"] + 1])
     _restore(training, load(data), header["optimizer"])
     return training
@@ -74,12 +77,14 @@ def resume(
 
 def _restore(training: Training, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
     parameters = dict(training.model.named_parameters())
-    weights = {}
+    weights, masks = {}, {}
     state: dict[str, dict[str, Any]] = {}
     for full, value in tensors.items():
         kind, _, rest = full.partition(".")
         if kind == "model":
             weights[rest] = value
+        elif kind == "mask":
+            masks[rest] = value.to(parameters[rest].device)
         else:
             key, _, name = rest.partition(".")
             state.setdefault(name, {})[key] = _like(parameters[name], key, value)
@@ -87,6 +92,8 @@ def _restore(training: Training, tensors: dict[str, Tensor], scalars: dict[str, 
         key, _, name = rest.partition(".")
         state.setdefault(name, {})[key] = scalar
     training.model.load_state_dict(weights)
+    if masks:
+        training.pruner.network.hold(masks)
     for name, entries in state.items():
         training.optimizer.state[parameters[name]] = entries
 

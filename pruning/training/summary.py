@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pruning.saliency import Saliency
+from pruning.saliency import Probe
 
 _OF_EVERY_TRIAL = {"train", "evaluate", "prune"}
 
@@ -35,7 +35,7 @@ def own_seconds(epoch: Epoch, sections: Collection[str]) -> dict[str, float]:
     return {name: spent for name, spent in epoch.seconds.items() if name in own}
 
 
-def probe_sections(probes: Iterable[Saliency]) -> set[str]:
+def probe_sections(probes: Iterable[Probe]) -> set[str]:
     """The sections of the meter that these probes are charged for."""
     probes = list(probes)
     untrained = {"probe:untrained"} if any(probe.per_step for probe in probes) else set()
@@ -45,7 +45,7 @@ def probe_sections(probes: Iterable[Saliency]) -> set[str]:
 def summarize(
     epochs: Sequence[Epoch],
     prunes: Sequence[tuple[int, Sequence[str]]],
-    probes: Iterable[Saliency],
+    probes: Iterable[Probe],
     decide_seconds: float,
 ) -> dict[str, Any]:
     """The trial's figures under the names of the results' columns.
@@ -66,6 +66,7 @@ def summarize(
         "prune_epochs": [epoch for epoch, _ in prunes],
         "sparsity": 1 - last.costs["params"] / dense["params"],
         "unit_sparsity": 1 - last.costs["units"] / dense["units"],
+        "weight_sparsity": last.costs["masked"] / dense["params"],
         "params": last.costs["params"],
         "macs": last.costs["macs"],
         "train_flops": sum(6 * e.costs["macs"] * e.costs["samples"] for e in epochs),

@@ -56,8 +56,9 @@ class Task(Settings):
 
     epochs: length of the training. batch_size: samples a step; an incomplete last batch is dropped.
     precision: ``bf16`` computes under autocast. channels_last: memory layout of pictures.
-    deterministic: the same bits every time, where the device can. untrained_batches: how many
-    batches of the first epoch measure the untrained network's gradient saliency. protect: names
+    deterministic: the same bits every time, where the device can. sample_batches: of so many
+    batches of the first epoch is the sample that probes measure on beside training: gradients of
+    the untrained network, likelihoods. protect: names
     of layers that are never pruned. revision: changes nothing but the address of what is stored; to
     be changed when the data or the code behind a name has changed, as a store cannot know.
     """
@@ -73,7 +74,7 @@ class Task(Settings):
     precision: Literal["float32", "bf16"] = "float32"
     channels_last: bool = False
     deterministic: bool = True
-    untrained_batches: Annotated[int, Field(ge=1)] = 8
+    sample_batches: Annotated[int, Field(ge=1)] = 8
     protect: tuple[str, ...] = ()
     revision: str = ""
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from pruning.actions import Action
 from pruning.history import History, Record
-from pruning.policies import Policy, Prune
+from pruning.policies import Policy
 from pruning.training import snapshot
 from pruning.training.loop import Training
 from pruning.training.summary import summarize
@@ -46,7 +47,7 @@ class Trial:
         return self.training.pruner.records
 
     @property
-    def actions(self) -> list[tuple[int, Prune]]:
+    def actions(self) -> list[tuple[int, Action]]:
         """What was pruned so far, with the number of epochs trained before."""
         return self.training.pruner.actions
 

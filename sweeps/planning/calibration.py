@@ -28,7 +28,7 @@ def calibrate(sweep: Sweep, trials: Sequence[TrialSpec]) -> Timings:
     needs = sweep.resources
     device = "cuda" if needs.gpus and torch.cuda.is_available() else "cpu"
     probes = {probe.key: probe for trial in trials for probe in trial.policy.probes()}
-    task = sweep.task.model_copy(update={"untrained_batches": 1})
+    task = sweep.task.model_copy(update={"sample_batches": 1})
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(needs.cpus)))
     try:

@@ -16,7 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from pruning.policies.registry import specify
-from pruning.saliency.registry import specify as specify_saliency
+from pruning.saliency.registry import specify as specify_probe
 from sweeps.config import Resources
 from sweeps.sharing.ride import Keep, Report
 from sweeps.sharing.tree import Branch, Tree
@@ -84,8 +84,9 @@ class Conductor:
                 for rider in branch.riders
             ],
             "storage": self.storage,
+            "folder": os.getcwd(),
             "keep": self.keep,
-            "measure": [specify_saliency(probe) for probe in branch.measure],
+            "measure": [specify_probe(probe) for probe in branch.measure],
             "careful": branch.careful,
             "threads": self.resources.cpus,
             "gpus": self.resources.gpus,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from pruning.actions import Action
 from pruning.history import Record
-from pruning.policies import Prune
-from pruning.saliency import Saliency
+from pruning.saliency import Probe
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
 from sweeps.sharing.library import Library, Lost
@@ -33,8 +33,8 @@ class Training(Protocol):
     def layout(self) -> Layout: ...
     def begin(self) -> Record: ...
     def epoch(self) -> Record: ...
-    def apply(self, action: Prune) -> None: ...
-    def watch(self, probes: Sequence[Saliency]) -> None: ...
+    def apply(self, action: Action) -> None: ...
+    def watch(self, probes: Sequence[Probe]) -> None: ...
 
 
 class Trainer(Protocol):
@@ -44,7 +44,7 @@ class Trainer(Protocol):
         self,
         task: Task,
         seed: int,
-        probes: Sequence[Saliency],
+        probes: Sequence[Probe],
         snapshot: bytes | None,
         records: Sequence[Record],
     ) -> Training: ...
@@ -106,7 +106,7 @@ class Ride:
         library: Library,
         trainer: Trainer,
         keep: Keep = "trunk",
-        measure: Sequence[Saliency] = (),
+        measure: Sequence[Probe] = (),
         devices: float = 1,
         careful: bool = False,
         clock: Callable[[], float] = time.perf_counter,
@@ -154,11 +154,11 @@ class Ride:
     def _aboard(self, path: str) -> list[Rider]:
         return [r for r in self.riders if r.state.path == path and not r.ended]
 
-    def _needed(self) -> dict[str, Saliency]:
+    def _needed(self) -> dict[str, Probe]:
         riders = self._aboard(self.path)
         return {probe.key: probe for rider in riders for probe in rider.policy.probes()}
 
-    def _probes(self) -> dict[str, Saliency]:
+    def _probes(self) -> dict[str, Probe]:
         path, measure = self._measure
         more = measure if path == self.path else ()
         return self._needed() | {probe.key: probe for probe in more}
@@ -217,9 +217,9 @@ class Ride:
 
     def _leave_for(self, path: str, training: Training) -> None:
         branching = self.store.path(path)
-        if branching is None:
+        if branching is None or branching.action is None:
             raise Lost(f"what path {path} is")
-        training.apply(Prune(branching.units))
+        training.apply(branching.action)
 
     # An epoch
 

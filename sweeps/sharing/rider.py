@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pruning.actions import Action
 from pruning.history import History
 from pruning.policies import Policy
 from pruning.settings import Settings, digest
@@ -60,8 +61,8 @@ class State:
         return cls(data["path"], data["epoch"], decided, turns, data["failure"])
 
 
-Fork = Callable[[str, int, tuple[int, ...]], str]
-"""From a path, an epoch and the units removed to the path that begins there."""
+Fork = Callable[[str, int, Action], str]
+"""From a path, an epoch and an action to the path that begins there."""
 
 
 class Rider:
@@ -133,7 +134,7 @@ class Rider:
         self.state.epoch = epoch
         self.state.decided.append((0.0 if last else seconds, indicator))
         if action:
-            path = fork(self.state.path, epoch, action.units)
+            path = fork(self.state.path, epoch, action)
             self._turn(Turn(epoch, path, action.warnings))
 
     def _turn(self, turn: Turn) -> None:

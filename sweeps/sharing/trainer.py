@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pruning.history import Record
-from pruning.saliency import Saliency
+from pruning.saliency import Probe
 from pruning.training import snapshot
 from pruning.training.loop import Training
 from pruning.training.task import Task
@@ -22,7 +22,7 @@ class Trainer:
         self,
         task: Task,
         seed: int,
-        probes: Sequence[Saliency],
+        probes: Sequence[Probe],
         data: bytes | None,
         records: Sequence[Record],
     ) -> Training:

@@ -11,7 +11,7 @@ import heapq
 import itertools
 from dataclasses import dataclass, field
 
-from pruning.saliency import Saliency
+from pruning.saliency import Probe
 from sweeps.sharing.library import Library, Lost
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import ENDED_WORKER, Rider
@@ -27,7 +27,7 @@ class Branch:
     number: int
     path: str
     riders: list[Rider]
-    measure: list[Saliency]  # on dense training, also once those who asked have left it
+    measure: list[Probe]  # on dense training, also once those who asked have left it
     careful: bool = False  # one of its riders was on a branch that was lost
     began: dict[str, _Place] = field(default_factory=dict)  # where each rider was, by trial
 
@@ -65,7 +65,7 @@ class Tree:
         self._branches: dict[int, Branch] = {}
         self._numbers = itertools.count()
         self._order: list[tuple[int, int, str]] = []  # (-epochs left, order, path), a heap
-        self._measured: dict[str, dict[str, Saliency]] = {}  # by trunk
+        self._measured: dict[str, dict[str, Probe]] = {}  # by trunk
         self._losses: dict[str, int] = {}  # in a row without a new epoch, by trial
 
     @property

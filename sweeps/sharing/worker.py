@@ -75,7 +75,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         import torch
 
         from pruning.policies.registry import policy
-        from pruning.saliency.registry import saliency
+        from pruning.saliency.registry import probe
         from sweeps.sharing.library import Library
         from sweeps.sharing.ride import Ride
         from sweeps.sharing.rider import Rider, State
@@ -83,6 +83,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         from sweeps.storage.store import Store
 
         order = self.order
+        if os.path.isdir(order["folder"]):
+            os.chdir(order["folder"])  # what a sweep file names by a relative path is there
         torch.set_num_threads(max(1, int(order["threads"])))
         library = self.library
         if library is None or library.store.files.address != order["storage"]:
@@ -99,7 +101,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             library,
             Trainer("cuda" if order["gpus"] else "cpu"),
             order["keep"],
-            [saliency(given) for given in order["measure"]],
+            [probe(given) for given in order["measure"]],
             order["devices"],
             order["careful"],
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from pruning.actions import Action, from_json
 from pruning.errors import InputError
 from pruning.history import Record
 from pruning.settings import digest
@@ -31,13 +32,13 @@ from sweeps.storage.files import Files, open_files
 
 _NOTHING = np.zeros(0, dtype=np.bool_)
 
-FORMAT = 1
+FORMAT = 2
 """Part of every trunk's address: raised when a change makes the same task train otherwise."""
 
 
 @dataclass(frozen=True)
 class Branching:
-    """Where a path comes from: a trunk has a task and a seed, a fork a parent and what it removed.
+    """Where a path comes from: a trunk has a task and a seed, a fork its parent and an action.
 
     alone: the trial that has this trunk for itself, where nothing is to be shared.
     """
@@ -47,7 +48,7 @@ class Branching:
     alone: str | None = None
     parent: str | None = None
     epoch: int = -1
-    units: tuple[int, ...] = ()
+    action: Action | None = None
 
     @property
     def epochs(self) -> int:
@@ -58,14 +59,14 @@ class Branching:
     def address(self) -> str:
         """The digest of what fixes the training."""
         if self.task is None:
-            return digest({"parent": self.parent, "epoch": self.epoch, "units": self.units})
+            return digest(self._fork())
         parts = {"format": FORMAT, "task": self.task.identity(), "seed": self.seed}
         return digest(parts | ({"alone": self.alone} if self.alone else {}))
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
         if self.task is None:
-            return {"parent": self.parent, "epoch": self.epoch, "units": list(self.units)}
+            return self._fork()
         task = self.task.model_dump(mode="json")
         return {"task": task, "seed": self.seed, "alone": self.alone}
 
@@ -74,7 +75,11 @@ class Branching:
         """The inverse of ``to_json``."""
         if "task" in data:
             return cls(Task.parse(data["task"]), data["seed"], data["alone"])
-        return cls(parent=data["parent"], epoch=data["epoch"], units=tuple(data["units"]))
+        return cls(parent=data["parent"], epoch=data["epoch"], action=from_json(data))
+
+    def _fork(self) -> dict[str, Any]:
+        assert self.action is not None
+        return {"parent": self.parent, "epoch": self.epoch, **self.action.to_json()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +171,9 @@ class Store:
 
     # Paths
 
-    def fork(self, parent: str, epoch: int, units: Iterable[int]) -> str:
-        """The address of the path that leaves ``parent`` after ``epoch`` without these units."""
-        return self.know(Branching(parent=parent, epoch=epoch, units=tuple(units)))
+    def fork(self, parent: str, epoch: int, action: Action) -> str:
+        """The address of the path that leaves ``parent`` after ``epoch`` by this action."""
+        return self.know(Branching(parent=parent, epoch=epoch, action=action))
 
     def know(self, branching: Branching) -> str:
         """The address of a path, whose description is kept."""

@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from pruning import EPI, AtEpoch, Pruner, Saliency, saliency
 from pruning.history import Record
 from pruning.structure import Network
+from pruning.structure.aside import Sample
 from pruning.training import snapshot
 from pruning.training.meter import Meter
 from pruning.training.trial import Trial
@@ -116,10 +117,11 @@ def test_measuring_changes_nothing(device: str) -> None:
         model = dropout_cnn((1, 8, 8), 10, dropout=0).to(device)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         x, y = torch.randn(32, 1, 8, 8).to(device), (torch.arange(32) % 10).to(device)
-        pruner = Pruner(model, optimizer, example_input=x[:2], probes=probes)
+        sample = Sample(lambda: [(x, y)], lambda net, batch: cross_entropy(net(batch[0]), batch[1]))  # noqa: B023
+        pruner = Pruner(model, optimizer, example_input=x[:2], sample=sample, probes=probes)
         torch.use_deterministic_algorithms(True, warn_only=True)
         try:
-            pruner.start([(x, y)], lambda net, batch: cross_entropy(net(batch[0]), batch[1]))
+            pruner.start()
             for _ in range(3):
                 cross_entropy(model(x), y).backward()
                 pruner.after_backward()

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from pruning.policies import Prune
 from pruning.pruner import Pruner
 from pruning.saliency import BatchNormScale, Magnitude, Random, Saliency, Taylor
+from pruning.structure.aside import Sample
 from pruning.training.loop import Training
 
 ALL: list[Saliency] = [
@@ -63,10 +64,13 @@ def test_start_leaves_everything_as_it_was() -> None:
     weights, state = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
     own = {name: parameter.grad for name, parameter in model.named_parameters()}
     gradients = {name: gradient.clone() for name, gradient in own.items()}
-    pruner = Pruner(model, optimizer, example_input=x, probes=ALL)
+    sample = Sample(
+        lambda: [(x, y), (x + 1, y)], lambda net, batch: cross_entropy(net(batch[0]), batch[1])
+    )
+    pruner = Pruner(model, optimizer, example_input=x, sample=sample, probes=ALL)
     random_state = torch.get_rng_state()
 
-    pruner.start([(x, y), (x + 1, y)], lambda net, batch: cross_entropy(net(batch[0]), batch[1]))
+    pruner.start()
 
     assert torch.equal(random_state, torch.get_rng_state())
     assert_same_bits(weights, model.state_dict())
@@ -83,9 +87,10 @@ def test_start_leaves_everything_as_it_was() -> None:
 def test_start_without_gradients_leaves_none() -> None:
     model = dropout_cnn((1, 8, 8), 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    pruner = Pruner(model, optimizer, example_input=torch.zeros(2, 1, 8, 8), probes=[Taylor()])
     x, y = torch.randn(4, 1, 8, 8), torch.arange(4)
-    pruner.start([x], lambda net, batch: cross_entropy(net(batch), y))
+    sample = Sample(lambda: [x], lambda net, batch: cross_entropy(net(batch), y))
+    pruner = Pruner(model, optimizer, example_input=x, sample=sample, probes=[Taylor()])
+    pruner.start()
     assert all(parameter.grad is None for parameter in model.parameters())
     assert np.ptp(pruner.records[0].probes["taylor"]) > 0
 

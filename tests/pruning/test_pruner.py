@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from pruning import EPI, AtEpoch, Policy, Pruner, Taylor
 from pruning.structure import UntraceableError
+from pruning.structure.aside import Sample
 from pruning.training.loop import open_data, open_model
 from pruning.training.models import small_mlp
 from pruning.training.trial import Trial
@@ -105,11 +106,12 @@ def test_start_prunes_before_training(digits: tuple[Tensor, Tensor], saliency: s
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     policy = AtEpoch(epoch=0, ratio=0.5, saliency=saliency)
-    pruner = Pruner(model, optimizer, policy, example_input=x[:2])
-    action = pruner.start(
-        [(x[:64], y[:64]), (x[64:128], y[64:128])],
+    sample = Sample(
+        lambda: [(x[:64], y[:64]), (x[64:128], y[64:128])],
         lambda net, batch: cross_entropy(net(batch[0]), batch[1]),
     )
+    pruner = Pruner(model, optimizer, policy, example_input=x[:2], sample=sample)
+    action = pruner.start()
     assert action is not None
     assert len(action.units) == 18
     assert model[0].out_channels + model[4].out_channels == 18
@@ -127,7 +129,7 @@ def test_start_without_batches_cannot_rank_by_gradients(digits: tuple[Tensor, Te
     policy = AtEpoch(epoch=0, saliency="taylor")
     pruner = Pruner(model, optimizer, policy, example_input=digits[0][:2])
     with pytest.raises(
-        ValueError, match=r"taylor was not measured in epoch 0; .* start\(\) batches"
+        ValueError, match=r"taylor was not measured in epoch 0; .* give the Pruner a sample"
     ):
         pruner.start()
 
@@ -200,10 +202,10 @@ def test_our_own_training_is_this_loop(policy: Policy) -> None:
     def loss_of(net: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return cross_entropy(net(batch[0]), batch[1], label_smoothing=0.1)
 
-    pruner = Pruner(
-        model, optimizer, policy, example_input=torch.zeros(2, 1, 8, 8), epochs=3, seed=5
-    )
-    pruner.start(data.train.shuffled(32, 5, 0), loss_of)
+    x = torch.zeros(2, 1, 8, 8)
+    sample = Sample(lambda: data.train.shuffled(32, 5, 0), loss_of)
+    pruner = Pruner(model, optimizer, policy, example_input=x, epochs=3, seed=5, sample=sample)
+    pruner.start()
     for epoch in range(3):
         for batch in data.train.shuffled(32, 5, epoch):
             loss_of(model, batch).backward()

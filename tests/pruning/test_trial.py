@@ -18,6 +18,7 @@ COLUMNS = {
     "prune_epochs",
     "sparsity",
     "unit_sparsity",
+    "weight_sparsity",
     "params",
     "macs",
     "train_flops",

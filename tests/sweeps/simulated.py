@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pruning import Policy, Prune, Saliency
+from pruning import Action, Policy, Probe, Prune
 from pruning.history import History, Record
 from pruning.saliency import Random
 from pruning.structure.layout import Layout
@@ -98,14 +98,15 @@ class FakeTraining:
         self.trained[self.epoch_number + 1, self.state] += 1
         return self._record()
 
-    def apply(self, action: Prune) -> None:
+    def apply(self, action: Action) -> None:
+        assert isinstance(action, Prune)
         assert action.units
         assert all(self.alive[unit] for unit in action.units)
         for unit in action.units:
             self.alive[unit] = False
         self.state = mix(self.state, "without", action.units)
 
-    def watch(self, probes: Sequence[Saliency]) -> None:
+    def watch(self, probes: Sequence[Probe]) -> None:
         self.probes = [probe.key for probe in probes]
 
     def take(self) -> bytes:
@@ -131,7 +132,7 @@ class FakeTrainer:
         self,
         task: Task,
         seed: int,
-        probes: Sequence[Saliency],
+        probes: Sequence[Probe],
         snapshot: bytes | None,
         records: Sequence[Record],
     ) -> FakeTraining:
@@ -157,7 +158,7 @@ class Whim(Policy):
     fails: int = 0
     seen: int = 0
 
-    def probes(self) -> list[Saliency]:
+    def probes(self) -> list[Probe]:
         return [Random(seed=self.seen)]
 
     def decide(self, history: History) -> Prune | None:

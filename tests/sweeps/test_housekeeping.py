@@ -16,6 +16,7 @@ import pytest
 from in_process import announce, train
 from sweep_files import SMALL, changed
 
+from pruning.actions import Prune
 from pruning.errors import InputError
 from pruning.history import Record
 from pruning.training.task import Task
@@ -62,9 +63,9 @@ def fill(store: Store, path: str, epochs: range, snapshots: tuple[int, ...] = ()
 def tree(store: Store) -> dict[str, str]:
     """A trunk, a fork of it, a fork of that, and another fork of the trunk."""
     trunk = fill(store, store.know(Branching(TASK, 0)), range(5), (0, 1, 2, 4))
-    fork = fill(store, store.fork(trunk, 1, [0]), range(2, 5), (4,))
-    twig = fill(store, store.fork(fork, 3, [1]), range(4, 5), (4,))
-    other = fill(store, store.fork(trunk, 2, [2]), range(3, 5), (3, 4))
+    fork = fill(store, store.fork(trunk, 1, Prune((0,))), range(2, 5), (4,))
+    twig = fill(store, store.fork(fork, 3, Prune((1,))), range(4, 5), (4,))
+    other = fill(store, store.fork(trunk, 2, Prune((2,))), range(3, 5), (3, 4))
     return {"trunk": trunk, "fork": fork, "twig": twig, "other": other}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pruning.actions import Prune
 from pruning.errors import InputError
 from pruning.history import Record
 from pruning.structure.layout import Layout
@@ -41,17 +42,17 @@ def test_addresses_depend_on_what_fixes_the_training_and_on_nothing_else() -> No
         Branching(other, 0),
         Branching(TASK, 1),
         Branching(TASK, 0, alone="a trial"),
-        Branching(parent=trunk, epoch=1, units=(1, 2)),
-        Branching(parent=trunk, epoch=2, units=(1, 2)),
-        Branching(parent=trunk, epoch=1, units=(1, 3)),
+        Branching(parent=trunk, epoch=1, action=Prune((1, 2))),
+        Branching(parent=trunk, epoch=2, action=Prune((1, 2))),
+        Branching(parent=trunk, epoch=1, action=Prune((1, 3))),
     ]
     assert len({trunk, *(branching.address for branching in different)}) == 7
 
 
 def test_a_path_is_known_to_the_next_process(store: Store) -> None:
     trunk = store.know(Branching(TASK, 3, alone="x"))
-    fork = store.fork(trunk, 2, (4, 5))
-    again = store.fork(fork, 3, (6,))
+    fork = store.fork(trunk, 2, Prune((4, 5)))
+    again = store.fork(fork, 3, Prune((6,)))
     other = Store(store.files.address)
     assert other.line(again) == [(trunk, 2), (fork, 3), (again, -1)]
     found = other.path(trunk)

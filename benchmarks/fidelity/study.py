@@ -1,0 +1,91 @@
+"""One sweep of a fidelity study: trained on Ray where it is not stored yet, and read back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.output import command, made, write_json
+from cluster.connection import ray_session
+from sweeps import preflight
+from sweeps.config import Sweep, TrialSpec
+from sweeps.results import Row
+from sweeps.run import run
+from sweeps.storage.store import Store
+
+DIGITS_TASK: dict[str, Any] = {
+    "model": "small_cnn",
+    "data": "digits",
+    "epochs": 18,
+    "batch_size": 32,
+    "optimizer": {"name": "sgd", "lr": 0.3, "momentum": 0.9, "weight_decay": 5.0e-4},
+    "schedule": {"name": "cosine", "warmup_epochs": 2},
+}
+"""The quick start's task (CALIBRATION, task D)."""
+
+
+def pictures_task(path: Path) -> dict[str, Any]:
+    """A larger task on 2,560 pictures of an npz data set."""
+    return {
+        **DIGITS_TASK,
+        "data": {"source": f"npz:{path}", "train_limit": 2560},
+        "model": {"name": "small_cnn", "options": {"pool_after": [0, 1, 3]}},
+        "epochs": 16,
+        "batch_size": 64,
+        "optimizer": {"name": "sgd", "lr": 0.2, "momentum": 0.9, "weight_decay": 5.0e-4},
+    }
+
+
+def parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """The options every study has."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--storage", default="fidelity-runs", help="where training is kept")
+    found.add_argument("--seeds", type=int, default=3)
+    found.add_argument("--gpus", type=float, default=0, help="a trial's share of a GPU")
+    found.add_argument("--json", type=Path, help="file for the results")
+    return found
+
+
+def train(
+    name: str,
+    task: Mapping[str, Any],
+    policies: Sequence[Any],
+    given: argparse.Namespace,
+    seeds: Sequence[int] | None = None,
+) -> tuple[list[TrialSpec], list[Row]]:
+    """The trials of a sweep, and a row for each in the same order."""
+    sweep = Sweep.parse(
+        {
+            "name": name,
+            "task": dict(task),
+            "seeds": list(range(given.seeds) if seeds is None else seeds),
+            "policies": list(policies),
+            "resources": {"gpus": given.gpus},
+            "snapshots": "forks",
+        }
+    )
+    trials = preflight.check(sweep)
+    uri = f"sqlite:///{Path(given.storage).resolve()}/mlflow.db"
+    with ray_session(gpus=given.gpus):
+        outcome = run(sweep, trials, Store(given.storage), uri, Console(stderr=True))
+    by_id = {row["trial"]: row for row in outcome.rows}
+    failed = [row for row in outcome.rows if row["status"] != "finished"]
+    if failed:
+        raise RuntimeError(f"{failed[0]['trial']} has failed: {failed[0]['reason']}")
+    return trials, [by_id[spec.id] for spec in trials]
+
+
+def keep(given: argparse.Namespace, module: str, content: Mapping[str, Any]) -> None:
+    """Write the results with where and how they were made, if a file was named."""
+    if given.json:
+        device = "GPU" if given.gpus else "CPU, 2 workers of 1 thread"
+        write_json(given.json, {**made(device, command(module, sys.argv[1:])), **content})
