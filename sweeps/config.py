@@ -66,6 +66,12 @@ class TrialSpec:
         name = re.sub(r"[^A-Za-z0-9_]+", "_", self.setting["policy"])
         return f"{name}-{self.address[:8]}-s{self.seed}"
 
+    @property
+    def reference(self) -> TrialSpec | None:
+        """The trial that this one, a control, is compared with."""
+        policy = self.policy.reference()
+        return TrialSpec(self.task, policy, self.seed) if policy else None
+
     def to_json(self) -> dict[str, Any]:
         """What another process needs to run it."""
         task = self.task.model_dump(mode="json")
@@ -115,12 +121,15 @@ class Sweep(Settings):
         return given
 
     def trials(self) -> list[TrialSpec]:
-        """Every trial once, seed by seed. Raises InputError for a policy that does not fit."""
-        chosen = {
-            digest(specify(policy)): policy
-            for index, entry in enumerate(self.policies)
-            for policy in self._policies(f"policies.{index}", entry)
-        }
+        """Every trial once, seed by seed, those that controls refer to before them.
+
+        Raises InputError for a policy that does not fit.
+        """
+        chosen: dict[str, Policy] = {}
+        for index, entry in enumerate(self.policies):
+            for policy in self._policies(f"policies.{index}", entry):
+                for one in (*_references(policy), policy):
+                    chosen.setdefault(digest(specify(one)), one)
         return [TrialSpec(self.task, policy, s) for s in self.seeds for policy in chosen.values()]
 
     def _policies(self, field: str, entry: Any) -> list[Policy]:
@@ -142,6 +151,12 @@ class Sweep(Settings):
         except ValueError as error:
             raise InputError(f"{field}.{error}") from None
         return policy
+
+
+def _references(policy: Policy) -> list[Policy]:
+    """The policies that must have ended before this one begins, the first first."""
+    reference = policy.reference()
+    return [*_references(reference), reference] if reference else []
 
 
 def read(path: Path, changes: Sequence[str] = ()) -> Sweep:

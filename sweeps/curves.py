@@ -35,6 +35,7 @@ def course(epochs: Sequence[Stored], rider: Rider) -> list[Point]:
             **record.test,
             "sparsity": 1 - record.costs["params"] / dense["params"],
             "unit_sparsity": 1 - record.costs["units"] / dense["units"],
+            "weight_sparsity": record.costs["masked"] / dense["params"],
             "params": record.costs["params"],
             "macs": record.costs["macs"],
             "train_seconds": train,

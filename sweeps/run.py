@@ -92,9 +92,7 @@ def _run(
     mode: Mode,
 ) -> Outcome:
     name = sweep_name(sweep, mode)
-    keys = [
-        digest([spec.address, "alone"]) if mode.independent else spec.address for spec in trials
-    ]
+    keys = [_key(spec, mode) for spec in trials]
     described = [
         {"id": spec.id, "key": key, "setting": spec.shown, "seed": spec.seed}
         for key, spec in zip(keys, trials, strict=True)
@@ -129,6 +127,10 @@ def _run(
     return Outcome(rows, journal.trained, len(distinct), len(finished) * sweep.task.epochs)
 
 
+def _key(spec: TrialSpec, mode: Mode) -> str:
+    return digest([spec.address, "alone"]) if mode.independent else spec.address
+
+
 def _join(tree: Tree, journal: Journal, order: int, key: str, spec: TrialSpec, mode: Mode) -> None:
     store = tree.library.store
     known = store.trial(key)
@@ -136,7 +138,8 @@ def _join(tree: Tree, journal: Journal, order: int, key: str, spec: TrialSpec, m
     if known and fatal:
         return journal.final(spec, known, [])  # it would end this process too
     trunk = Branching(spec.task, spec.seed, key if mode.independent else None)
-    tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state))
+    after = _key(spec.reference, mode) if spec.reference else None
+    tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state, after))
 
 
 def _train(sweep: Sweep, tree: Tree, heard: Any) -> None:

@@ -29,6 +29,10 @@ class Policy(Settings):
         """What must be measured during every epoch for ``decide``."""
         return ()
 
+    def reference(self) -> Policy | None:
+        """The policy whose end ``history.reference`` is to hold, of a control; None for others."""
+        return None
+
     @abstractmethod
     def decide(self, history: History) -> Action | None:
         """What to do to the network now, None to leave it as it is.

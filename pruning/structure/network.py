@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.actions import Mask
 from pruning.structure.aside import Sample
+from pruning.structure.copies import copy_model
 from pruning.structure.cost import Cost, measure
 from pruning.structure.layout import Bools, Ints, Layout
 from pruning.structure.masks import masks_for, set_to_zero
@@ -65,9 +66,19 @@ class Network:
         self.dense_cost = self.cost()
 
     @property
+    def example_input(self) -> Tensor | tuple[Any, ...]:
+        """A batch that the model accepts, or a tuple of forward's arguments."""
+        return self._example_input
+
+    @property
     def layout(self) -> Layout:
         """Names and sizes of the groups in the dense network."""
         return self.units.layout
+
+    @property
+    def example_input(self) -> Tensor | tuple[Any, ...]:
+        """A batch the model accepts, or a tuple of forward's arguments."""
+        return self._example_input
 
     @property
     def alive(self) -> Bools:
@@ -141,6 +152,17 @@ class Network:
             masked = sum(int((~mask).sum()) for mask in self.masks.values())
             self._cost = Cost(params, macs, int(self._alive.sum()), masked)
         return self._cost
+
+    def macs_at(self, widths: Ints) -> int:
+        """MACs of one sample if each layer kept the first `widths` [layers] of its units.
+
+        Of the dense network; nothing is changed or computed.
+        """
+        number = np.arange(self.layout.total) - self.layout.offsets[self.layout.group_of]
+        keep = number < widths[self.layout.group_of]
+        bare = copy_model(self.model, lambda t: torch.empty_like(t, device="meta"))
+        shrink(bare, None, self.units, self._alive, keep)
+        return measure(bare, self._example_input)[1]
 
     @property
     def sparsity(self) -> float:

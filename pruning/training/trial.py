@@ -19,7 +19,8 @@ class Trial:
     """Trains a task to its end and prunes when the policy says so.
 
     Before every epoch the policy is asked; ``step`` then trains that epoch. The last record and
-    ``summary`` are the result. A trial can be continued from a snapshot and its records.
+    ``summary`` are the result. A trial can be continued from a snapshot and its records. The policy
+    that a control is compared with is trained first.
     """
 
     def __init__(
@@ -32,6 +33,10 @@ class Trial:
         records: tuple[Record, ...] = (),
     ) -> None:
         self.task, self.policy, self.seed = task, policy, seed
+        reference = policy.reference()
+        other = Trial(task, reference, seed, device) if reference else None
+        if other:
+            other.run()
         probes = tuple(policy.probes())
         if snapshot_data is None:
             self.training = Training(task, seed, probes, device)
@@ -40,6 +45,8 @@ class Trial:
             self.training = snapshot.resume(
                 snapshot_data, task, seed, list(records), probes, device
             )
+
+        self.training.pruner.reference = other.records[-1] if other else None
 
     @property
     def records(self) -> list[Record]:

@@ -80,6 +80,7 @@ class Conductor:
                     "key": rider.key,
                     "policy": specify(rider.policy),
                     "state": rider.state.to_json(),
+                    "reference": rider.reference,
                 }
                 for rider in branch.riders
             ],

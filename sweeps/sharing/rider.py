@@ -7,13 +7,13 @@ import inspect
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pruning.actions import Action
-from pruning.history import History
+from pruning.history import History, Record
 from pruning.policies import Policy
 from pruning.settings import Settings, digest
 from pruning.training.summary import probe_sections
@@ -70,7 +70,8 @@ class Rider:
 
     key: of its trial. trunk: where it begins. epochs: length of the training. order: its place in
     the sweep; of those who ride together the first pays for what all of them need. remembered: the
-    state it had at the end when it was last here.
+    state it had at the end when it was last here. after: the trial that must have ended before, of
+    a control; ``refer`` then says where it ended.
     """
 
     def __init__(
@@ -81,9 +82,13 @@ class Rider:
         epochs: int,
         order: int = 0,
         remembered: State | None = None,
+        after: str | None = None,
     ) -> None:
         self.key, self.policy, self.order = key, policy, order
         self.trunk, self.epochs, self.remembered = trunk, epochs, remembered
+        self.after = after
+        self.reference: tuple[str, int] | None = None
+        self._reference: Record | None = None
         self.state = State(trunk.address)
         self.probes = frozenset(probe.key for probe in policy.probes())
         self.sections = probe_sections(policy.probes())
@@ -97,6 +102,10 @@ class Rider:
     def ended(self) -> bool:
         """Whether it goes no further: finished, or failed."""
         return self.finished or self.state.failure is not None
+
+    def refer(self, path: str, epoch: int, end: Record) -> None:
+        """Where the policy ended that this one, a control, is compared with."""
+        self.reference, self._reference = (path, epoch), end
 
     def restart(self) -> None:
         """Back to the trunk, with nothing known: what it remembered leads to what is lost."""
@@ -123,6 +132,8 @@ class Rider:
         """
         last = epoch >= self.epochs
         began = time.perf_counter()
+        if self._reference:
+            history = replace(history, reference=self._reference)
         try:
             action = None if last else self.policy.decide(history)
             seconds = time.perf_counter() - began
@@ -159,7 +170,8 @@ def code(policy: Policy) -> str:
     Decisions are remembered under it: a policy whose file has changed decides anew.
     """
     kinds: list[type[Settings]] = [type(policy), *(type(probe) for probe in policy.probes())]
-    return digest([_source(kind) for kind in kinds])
+    reference = policy.reference()
+    return digest([*map(_source, kinds), *([code(reference)] if reference else [])])
 
 
 @cache

@@ -66,20 +66,30 @@ class Tree:
         self._numbers = itertools.count()
         self._order: list[tuple[int, int, str]] = []  # (-epochs left, order, path), a heap
         self._measured: dict[str, dict[str, Probe]] = {}  # by trunk
+        self._dependents: dict[str, list[Rider]] = {}  # controls, by the trial they wait for
         self._losses: dict[str, int] = {}  # in a row without a new epoch, by trial
 
     @property
     def done(self) -> bool:
         """Whether every rider has ended."""
-        return not self._waiting and not self._branches
+        return not self._waiting and not self._branches and not self._dependents
 
     def join(self, rider: Rider) -> None:
-        """Let a rider follow what is stored and wait for the rest; at any time."""
+        """Let a rider follow what is stored and wait for the rest; at any time.
+
+        A control waits until the trial has ended that it is compared with, which joins before it.
+        """
         self.riders[rider.key] = rider
         asked = self._measured.setdefault(rider.trunk.address, {})
         asked.update((probe.key, probe) for probe in rider.policy.probes())
         self.library.store.know(rider.trunk)
-        self._place(rider)
+        if rider.after is None:
+            return self._place(rider)
+        before = self.riders.get(rider.after)
+        if before and not before.ended:
+            self._dependents.setdefault(before.key, []).append(rider)
+        else:
+            self._compare(rider, before)
 
     def next(self) -> Branch | None:
         """The branch to train next, the longest first; None if all that is needed is running."""
@@ -154,17 +164,36 @@ class Tree:
         """Let a rider follow what is stored, then wait, or end."""
         self._follow(rider)
         if rider.ended:
-            try:
-                self.ended.append((rider, self._course(rider)))
-                return
-            except Lost:
-                self._restart(rider)
-                return self._place(rider)
+            return self._end(rider)
         path = rider.state.path
         queue = self._waiting.setdefault(path, _Queue())
         queue.add(rider)
         if path not in self._running:
             heapq.heappush(self._order, (*queue.rank, path))
+
+    def _end(self, rider: Rider) -> None:
+        try:
+            course = self._course(rider)
+        except Lost:
+            self._restart(rider)
+            return self._place(rider)
+        self.ended.append((rider, course))
+        for control in self._dependents.pop(rider.key, ()):
+            self._compare(control, rider)
+
+    def _compare(self, control: Rider, before: Rider | None) -> None:
+        """Place a control, once the one has ended that it is compared with."""
+        if before is None:
+            control.state.failure = "the policy it is compared with is not tried again"
+        elif before.state.failure is not None:
+            control.state.failure = f"the policy it is compared with failed: {before.state.failure}"
+        else:
+            path, epoch = before.state.path, before.state.epoch
+            try:
+                control.refer(path, epoch, self.library.history(path, epoch).last)
+            except Lost as what:
+                control.state.failure = f"{what} is not in the storage any more"
+        self._place(control)
 
     def _follow(self, rider: Rider) -> None:
         while not rider.ended:

@@ -94,6 +94,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         for place, data in enumerate(order["riders"]):
             rider = Rider(data["key"], policy(data["policy"]), trunk, trunk.epochs, place)
             rider.state = State.from_json(data["state"])
+            if data["reference"]:
+                path, epoch = data["reference"]
+                rider.refer(path, epoch, library.history(path, epoch).last)
             riders.append(rider)
         return Ride(
             order["path"],

@@ -39,5 +39,7 @@ def _ride(sweep: Sweep, tree: Tree, branch: Branch) -> Ride:
     for rider in branch.riders:
         copy = Rider(rider.key, rider.policy, rider.trunk, rider.epochs, rider.order)
         copy.state = State.from_json(rider.state.to_json())
+        if rider.reference:
+            copy.refer(*rider.reference, library.history(*rider.reference).last)
         riders.append(copy)
     return Ride(branch.path, riders, library, Trainer(), sweep.snapshots, branch.measure)
