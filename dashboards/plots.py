@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sweeps.results import Row, by_setting, describe, deviation, mean
 
-_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+_COLOURS = tuple(colormaps["tab20"](index) for index in (*range(0, 20, 2), *range(1, 20, 2)))
 
 
 def sweep_figure(rows: Sequence[Row], title: str) -> Figure:

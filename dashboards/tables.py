@@ -24,7 +24,7 @@ def trials_table(rows: Sequence[Row]) -> Table:
             escape(row["settings"]),
             escape(row["status"] + (f": {row['reason']}" if row["reason"] else "")),
             _epochs([row]),
-            _number(row["sparsity"], "{:.3f}"),
+            _sparsity([row]),
             _number(row["macs"], "{:,.0f}"),
             _number(row["val_accuracy"], "{:.4f}"),
             _number(row["test_accuracy"], "{:.4f}"),
@@ -57,7 +57,7 @@ def settings_table(rows: Sequence[Row]) -> Table:
             policy,
             escape(describe(own)) + (f" ({failed} of {len(group)} failed)" if failed else ""),
             _epochs(group),
-            _number(mean(group, "sparsity"), "{:.3f}"),
+            _sparsity(group),
             _number(macs, "{:,.0f}"),
             _number(macs / mean(dense, "macs"), "{:.2f}"),
             _spread(group, "val_accuracy"),
@@ -177,6 +177,13 @@ def _spread(group: Sequence[Row], column: str) -> str:
     return _number(middle, "{:.4f}") + ("" if math.isnan(around) else f" ±{around:.4f}")
 
 
+def _sparsity(group: Sequence[Row]) -> str:
+    """The share of parameters that are gone, and of those that a mask holds at zero."""
+    masked = mean(group, "weight_sparsity")
+    gone = _number(mean(group, "sparsity"), "{:.3f}")
+    return f"{gone}, {masked:.3f} masked" if masked > 0 else gone
+
+
 def _number(value: Any, form: str) -> str:
     return "-" if value is None or math.isnan(value) else form.format(value)
 
@@ -184,4 +191,6 @@ def _number(value: Any, form: str) -> str:
 def _default(value: Any) -> str:
     if isinstance(value, Saliency):
         return value.key
+    if isinstance(value, Policy):
+        return value.name
     return f"{value:.3g}" if isinstance(value, float) else str(value)

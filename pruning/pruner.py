@@ -74,6 +74,8 @@ class Pruner:
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
         self._watcher: Watcher | None = None
+        self._more = tuple(probes)
+        self.probes: dict[str, Probe] = {}
         self.watch([*(policy.probes() if policy else ()), *probes])
 
     @property
@@ -84,9 +86,12 @@ class Pruner:
 
     def watch(self, probes: Iterable[Probe]) -> None:
         """Measure these from now on, and no others."""
+        asked = {probe.key: probe for probe in probes}
+        if self._watcher and asked.keys() == self.probes.keys():
+            return
         if self._watcher:
             self._watcher.close()
-        self.probes = {probe.key: probe for probe in probes}
+        self.probes = asked
         maps = [p for p in self.probes.values() if isinstance(p, ActivationSaliency)]
         self._watcher = Watcher(self.network, maps, self.meter) if maps else None
         if not self.records and any(probe.needs_start for probe in self.probes.values()):
@@ -160,6 +165,9 @@ class Pruner:
         action = self.policy.decide(self.history) if self.policy else None
         if action:
             self.apply(action)
+        if self.policy and self.epochs:
+            asking = self.policy.asks(len(self.records), self.epochs, bool(self.actions))
+            self.watch([*(self.policy.probes() if asking else ()), *self._more])
         return action
 
     def apply(self, action: Action) -> None:

@@ -125,12 +125,21 @@ class Sweep(Settings):
 
         Raises InputError for a policy that does not fit.
         """
-        chosen: dict[str, Policy] = {}
+        chosen = self.chosen()
+        return [TrialSpec(self.task, policy, s) for s in self.seeds for _, policy in chosen]
+
+    def chosen(self) -> list[tuple[str, Policy]]:
+        """Every policy once, with the first entry of the sweep file that asks for it.
+
+        Raises InputError for a policy that does not fit.
+        """
+        chosen: dict[str, tuple[str, Policy]] = {}
         for index, entry in enumerate(self.policies):
-            for policy in self._policies(f"policies.{index}", entry):
+            field = f"policies.{index}"
+            for policy in self._policies(field, entry):
                 for one in (*_references(policy), policy):
-                    chosen.setdefault(digest(specify(one)), one)
-        return [TrialSpec(self.task, policy, s) for s in self.seeds for policy in chosen.values()]
+                    chosen.setdefault(digest(specify(one)), (field, one))
+        return list(chosen.values())
 
     def _policies(self, field: str, entry: Any) -> list[Policy]:
         try:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pruning.errors import InputError
+from pruning.policies import POLICIES, Policy
 from pruning.structure.aside import Sample
 from pruning.structure.network import Network
 from pruning.structure.units import UntraceableError
@@ -22,6 +23,7 @@ def check(sweep: Sweep) -> list[TrialSpec]:
     Raises InputError, one line.
     """
     trials = sweep.trials()
+    _try_own_policies(sweep)
     task = sweep.task
     data = open_data(task, torch.device("cpu"))
     model = open_model(task, data, seed=sweep.seeds[0])
@@ -47,6 +49,23 @@ def check(sweep: Sweep) -> list[TrialSpec]:
         except ValueError as error:
             raise InputError(f"policies: {error}") from None
     return trials
+
+
+def _try_own_policies(sweep: Sweep) -> None:
+    """Policies that are none of ours must keep the contract; one that raises may do so at work."""
+    tried: set[type[Policy]] = set(POLICIES.values())
+    for field, policy in sweep.chosen():
+        if type(policy) in tried:
+            continue
+        tried.add(type(policy))
+        from pruning.testing import ContractError, RaisedError, quick
+
+        try:
+            quick(policy)
+        except RaisedError:
+            continue
+        except ContractError as error:
+            raise InputError(f"{field}: {error}") from None
 
 
 def _two_samples(data: Data) -> Sample:

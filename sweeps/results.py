@@ -57,10 +57,11 @@ def describe(setting: Mapping[str, Any]) -> str:
     """A policy's settings in one line: ``ratio=0.5 saliency=taylor``."""
 
     def shown(value: Any) -> str:
-        if isinstance(value, Mapping) and "name" in value:
-            rest = ",".join(f"{key}={part}" for key, part in value.items() if key != "name")
-            return f"{value['name']}({rest})" if rest else str(value["name"])
-        return str(value)
+        if not isinstance(value, Mapping):
+            return str(value)
+        kind, *parts = sorted(value, key=lambda key: key not in ("name", "policy"))
+        rest = ",".join(f"{key}={shown(value[key])}" for key in parts)
+        return f"{value[kind]}({rest})" if rest else str(value[kind])
 
     return " ".join(f"{key}={shown(part)}" for key, part in setting.items() if key != "policy")
 

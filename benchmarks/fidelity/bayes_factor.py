@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.fidelity.study import keep, parser, train
+from benchmarks.fidelity.study import by_policy, keep, parser, train
 from benchmarks.output import table
 from pruning.policies.registry import policy
 
@@ -60,9 +60,10 @@ def main(arguments: Sequence[str]) -> int:
     policies = [_policy(cell, given.likelihood) for cell in cells]
     name = f"bayes-factor-{given.name}-{given.network}"
     trials, rows = train(name, _task(given), ["dense", *policies], given)
-    found: dict[Any, list[float]] = {}
-    for spec, row in zip(trials, rows, strict=True):
-        found.setdefault(spec.policy, []).append(row["test_accuracy"])
+    found = {
+        one: [row["test_accuracy"] for row in seeds.values()]
+        for one, seeds in by_policy(trials, rows).items()
+    }
 
     dense = _summary(found[policy("dense")], _published(given, "unpruned"))
     for cell, setting in zip(cells, policies, strict=True):

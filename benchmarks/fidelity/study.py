@@ -12,33 +12,12 @@ from rich.console import Console
 
 from benchmarks.output import command, made, write_json
 from cluster.connection import ray_session
+from pruning.policies import Policy
 from sweeps import preflight
 from sweeps.config import Sweep, TrialSpec
 from sweeps.results import Row
 from sweeps.run import run
 from sweeps.storage.store import Store
-
-DIGITS_TASK: dict[str, Any] = {
-    "model": "small_cnn",
-    "data": "digits",
-    "epochs": 18,
-    "batch_size": 32,
-    "optimizer": {"name": "sgd", "lr": 0.3, "momentum": 0.9, "weight_decay": 5.0e-4},
-    "schedule": {"name": "cosine", "warmup_epochs": 2},
-}
-"""The quick start's task (CALIBRATION, task D)."""
-
-
-def pictures_task(path: Path) -> dict[str, Any]:
-    """A larger task on 2,560 pictures of an npz data set."""
-    return {
-        **DIGITS_TASK,
-        "data": {"source": f"npz:{path}", "train_limit": 2560},
-        "model": {"name": "small_cnn", "options": {"pool_after": [0, 1, 3]}},
-        "epochs": 16,
-        "batch_size": 64,
-        "optimizer": {"name": "sgd", "lr": 0.2, "momentum": 0.9, "weight_decay": 5.0e-4},
-    }
 
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:
@@ -82,6 +61,14 @@ def train(
     if failed:
         raise RuntimeError(f"{failed[0]['trial']} has failed: {failed[0]['reason']}")
     return trials, [by_id[spec.id] for spec in trials]
+
+
+def by_policy(trials: Sequence[TrialSpec], rows: Sequence[Row]) -> dict[Policy, dict[int, Row]]:
+    """The rows of each policy, by seed."""
+    found: dict[Policy, dict[int, Row]] = {}
+    for spec, row in zip(trials, rows, strict=True):
+        found.setdefault(spec.policy, {})[spec.seed] = row
+    return found
 
 
 def keep(given: argparse.Namespace, module: str, content: Mapping[str, Any]) -> None:

@@ -29,6 +29,14 @@ class Policy(Settings):
         """What must be measured during every epoch for ``decide``."""
         return ()
 
+    def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
+        """Whether the probes are to be measured in this epoch of a training of ``epochs``.
+
+        acted: whether it has acted before this epoch. Measuring costs time: a policy that will not
+        decide any more need not ask.
+        """
+        return True
+
     def reference(self) -> Policy | None:
         """The policy whose end ``history.reference`` is to hold, of a control; None for others."""
         return None

@@ -66,6 +66,10 @@ class BayesFactor(Policy):
         """The log posteriors, unless the gate is always open."""
         return () if self.gate == "open" else (self.log_posterior,)
 
+    def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
+        """Until the mask is held."""
+        return 0 < epoch < epochs and not (acted and self.hold)
+
     def decide(self, history: History) -> Mask | None:
         """The mask, if the gate is open; at the last time of asking in any case."""
         if history.epochs is None:
@@ -96,9 +100,8 @@ class BayesFactor(Policy):
 
     def indicator(self, history: History) -> float | None:
         """The logarithm of the Bayes factor after the newest epoch, in nats."""
-        if self.gate == "open" or history.epoch == 0:
-            return None
-        return self._log_factor(history.last)
+        measured = self.log_posterior.key in history.last.probes
+        return self._log_factor(history.last) if measured else None
 
     def first_action(self, epochs: int) -> tuple[int, int]:
         """After the first epoch where nothing gates it, else up to the last time of asking."""

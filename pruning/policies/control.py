@@ -63,6 +63,10 @@ class Control(Policy):
         gone = np.flatnonzero(number >= self.widths(history)[layout.group_of])
         return Prune.of(gone, reinit=True) if len(gone) else None
 
+    def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
+        """Of the untrained network."""
+        return epoch == 0
+
     def check(self, epochs: int) -> None:
         """As the policy it is compared with."""
         self.of.check(epochs)

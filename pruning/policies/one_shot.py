@@ -12,7 +12,7 @@ from pydantic import Field
 from pruning.history import History, Record
 from pruning.policies.base import Policy, Prune
 from pruning.policies.selection import Mask, Scope, floors, keep_top, round_up
-from pruning.saliency import AnySaliency, Magnitude, Saliency
+from pruning.saliency import AnySaliency, Magnitude, Probe
 from pruning.structure.layout import Layout
 
 
@@ -31,9 +31,14 @@ class OneShot(Policy):
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.05
     round_to: Annotated[int, Field(ge=1)] = 1
 
-    def probes(self) -> Sequence[Saliency]:
+    def probes(self) -> Sequence[Probe]:
         """The one saliency."""
         return (self.saliency,)
+
+    def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
+        """Until its cut."""
+        last = self.first_action(epochs)
+        return not acted and last is not None and epoch <= last[1]
 
     def scores(self, record: Record) -> npt.NDArray[np.float32] | None:
         """The saliency as measured in an epoch, [units]; None if it was not."""

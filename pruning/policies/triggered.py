@@ -82,10 +82,12 @@ class Triggered(OneShot):
         """Its values after the last ``length`` records (default window + 1), None if undefined."""
         length = self.window + 1 if length is None else length
         key = (type(self).value, self.window, *self.choice)
-        return [
-            history.records[end].remember(key, lambda _, end=end: self.value(history, end))
-            for end in range(max(0, len(history.records) - length), len(history.records))
-        ]
+
+        def after(end: int) -> float | None:
+            return history.records[end].remember(key, lambda _: self.value(history, end))
+
+        count = len(history.records)
+        return [after(end) for end in range(max(0, count - length), count)]
 
     def first_action(self, epochs: int) -> tuple[int, int]:
         """From the first epoch at which it can cross to ``latest``, which may come before that."""

@@ -1,23 +1,39 @@
 """Saliencies: scores per unit, one file a score."""
 
+from pruning.saliency.activation_density import ActivationDensity
 from pruning.saliency.base import ActivationSaliency, Probe, Saliency
 from pruning.saliency.batch_norm_scale import BatchNormScale
+from pruning.saliency.feature_taylor import FeatureTaylor
+from pruning.saliency.gradient_flow import GradientFlow
+from pruning.saliency.grasp import Grasp
 from pruning.saliency.log_posterior import LogPosterior
 from pruning.saliency.magnitude import Magnitude
 from pruning.saliency.random import Random
 from pruning.saliency.registry import SALIENCIES, AnySaliency, saliency
+from pruning.saliency.snip import Snip
+from pruning.saliency.synflow import Synflow
 from pruning.saliency.taylor import Taylor
+from pruning.saliency.uniform_macs import UniformMacs
+from pruning.saliency.weight_change import WeightChange
 
 __all__ = [
     "SALIENCIES",
+    "ActivationDensity",
     "ActivationSaliency",
     "AnySaliency",
     "BatchNormScale",
+    "FeatureTaylor",
+    "GradientFlow",
+    "Grasp",
     "LogPosterior",
     "Magnitude",
     "Probe",
     "Random",
     "Saliency",
+    "Snip",
+    "Synflow",
     "Taylor",
+    "UniformMacs",
+    "WeightChange",
     "saliency",
 ]

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from pruning.settings import Settings, canonical
+from pruning.structure.functions import KINDS, Kind
 from pruning.structure.network import Network
 
 
@@ -55,11 +56,17 @@ class Saliency(Probe):
 class ActivationSaliency(Saliency):
     """A score per unit from its feature map, at every step of training.
 
-    gradient: whether the gradient of the loss by the feature map is needed, too.
+    A unit's feature maps are those of the best kind its group has (``KINDS``); where a group has
+    several, as in the blocks of a residual stage, their mean counts [G].
+
+    gradient: whether the gradient of the loss by the feature map is needed, too. kinds: those that
+    count. unseen: the score of a unit that has no such feature map.
     """
 
     per_step: ClassVar[bool] = True
     gradient: ClassVar[bool] = False
+    kinds: ClassVar[tuple[Kind, ...]] = KINDS
+    unseen: ClassVar[float] = 0.0
 
     @abstractmethod
     def per_channel(self, activation: Tensor, gradient: Tensor | None) -> Tensor:

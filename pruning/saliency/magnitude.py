@@ -12,26 +12,30 @@ from pruning.structure.network import Network
 
 
 class Magnitude(Saliency):
-    """L2 norm of the weights that compute a unit: all tied filters together.
+    """Norm of the weights that compute a unit: all tied filters together.
 
+    norm: ``l2``, or ``l1``, the sum of absolute values.
     normalize: ``size`` divides by the square root of the number of those weights (EPI, Shen et
-    al. 2022 [L]); ``layer`` divides by the root mean square over the layer's units; ``none``
-    leaves the plain norm. Dividing by size ranks whole layers of wide filters below others and
-    can ruin small networks when layers are ranked together; use ``none`` there.
+    al. 2022 [L]), of the L1 norm by their number; ``layer`` divides by the root mean square, of
+    the L1 norm by the mean, over the layer's units; ``none`` leaves the plain norm. Dividing by
+    size ranks whole layers of wide filters below others and can ruin small networks when layers
+    are ranked together; use ``none`` there.
     """
 
     name: ClassVar[str] = "magnitude"
 
     normalize: Literal["size", "layer", "none"] = "size"
+    norm: Literal["l2", "l1"] = "l2"
 
     def score(self, network: Network, seed: int) -> Tensor:
-        """||W_n||_2 over filters without their biases, normalised as set; [alive units]."""
-        squares = network.per_unit(lambda _, weight: _matrix(weight.square()))
+        """||W_n|| over filters without their biases, normalised as set; [alive units]."""
+        power = torch.square if self.norm == "l2" else torch.abs
+        sums = network.per_unit(lambda _, weight: _matrix(power(weight)))
         if self.normalize == "size":
-            squares = squares / network.per_unit(lambda _, weight: _matrix(torch.ones_like(weight)))
+            sums = sums / network.per_unit(lambda _, weight: _matrix(torch.ones_like(weight)))
         elif self.normalize == "layer":
-            squares = squares / network.group_mean(squares)
-        return squares.sqrt()
+            sums = sums / network.group_mean(sums)
+        return sums.sqrt() if self.norm == "l2" else sums
 
 
 def _matrix(values: Tensor) -> Tensor | None:

@@ -8,12 +8,20 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, PlainSerializer
 
 from pruning.names import dotted_name, lookup
+from pruning.saliency.activation_density import ActivationDensity
 from pruning.saliency.base import Probe, Saliency
 from pruning.saliency.batch_norm_scale import BatchNormScale
+from pruning.saliency.feature_taylor import FeatureTaylor
+from pruning.saliency.gradient_flow import GradientFlow
+from pruning.saliency.grasp import Grasp
 from pruning.saliency.log_posterior import LogPosterior
 from pruning.saliency.magnitude import Magnitude
 from pruning.saliency.random import Random
+from pruning.saliency.snip import Snip
+from pruning.saliency.synflow import Synflow
 from pruning.saliency.taylor import Taylor
+from pruning.saliency.uniform_macs import UniformMacs
+from pruning.saliency.weight_change import WeightChange
 
 P = TypeVar("P", bound=Probe)
 
@@ -22,11 +30,19 @@ SALIENCIES: dict[str, type[Saliency]] = {
     "taylor": Taylor,
     "batch_norm_scale": BatchNormScale,
     "random": Random,
+    "activation_density": ActivationDensity,
+    "feature_taylor": FeatureTaylor,
+    "snip": Snip,
+    "grasp": Grasp,
+    "gradient_flow": GradientFlow,
+    "synflow": Synflow,
 }
 
 PROBES: dict[str, type[Probe]] = {
     **SALIENCIES,
+    "weight_change": WeightChange,
     "log_posterior": LogPosterior,
+    "uniform_macs": UniformMacs,
 }
 """Everything that is measured for some policy: saliencies, and what is no score per unit."""
 

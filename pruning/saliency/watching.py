@@ -2,25 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from pruning.saliency.base import ActivationSaliency
+from pruning.structure.activations import Forewarn, Site
+from pruning.structure.feature_maps import FeatureMaps
+from pruning.structure.layout import Ints
 from pruning.structure.network import Network
 from pruning.training.meter import Meter
 
 
+@dataclass
+class _Sum:
+    """Scores of the channels at one site, [channels], added up over so many feature maps."""
+
+    owners: Ints
+    values: Tensor
+    count: int = 1
+
+
 class Watcher:
-    """Adds up the scores of feature maps over the steps of an epoch."""
+    """Adds up the scores of feature maps over the steps of an epoch, until ``close``.
+
+    It does not change training: nothing is drawn at random, no tensor is exchanged, and of a
+    forward pass nothing stays behind after its backward pass. Sums are made in the same order each
+    time. A user may run several forward passes a step.
+    """
 
     def __init__(
         self, network: Network, probes: Sequence[ActivationSaliency], meter: Meter
     ) -> None:
-        raise NotImplementedError
+        self._network, self._meter = network, meter
+        self._probes = {probe.key: probe for probe in probes}
+        self._sums: dict[str, dict[Site, _Sum]] = {key: {} for key in self._probes}
+        self._maps = FeatureMaps(network, self._see)
 
     def take(self, key: str) -> Tensor | None:
-        raise NotImplementedError
+        """The mean over feature maps since it was last taken: float32 [alive units], on the CPU.
+
+        Of the channels of one unit in one map, those of a grouped convolution, their mean. A unit
+        without feature maps has the probe's ``unseen``. None if none was seen at all.
+        """
+        taken, self._sums[key] = self._sums[key], {}
+        sums = [
+            taken[site]
+            for site in sorted(taken)
+            if self._maps.owners(site) is taken[site].owners  # no units have gone since
+        ]
+        if not sums:
+            return None
+        owners = np.concatenate([one.owners for one in sums])
+        values = torch.cat([one.values for one in sums]).cpu().double().numpy()
+        counts = np.concatenate([np.full(len(one.owners), one.count) for one in sums])
+        shares = np.concatenate([_shares(one.owners) for one in sums])
+        owned, units = owners >= 0, int(self._network.alive.sum())
+        total = np.bincount(owners[owned], (values * shares)[owned], minlength=units)
+        count = np.bincount(owners[owned], (counts * shares)[owned], minlength=units)
+        mean = np.where(count > 0, total / np.where(count > 0, count, 1), self._probes[key].unseen)
+        return torch.from_numpy(mean.astype(np.float32))
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Watch no more."""
+        self._maps.close()
+
+    def _see(self, site: Site, owners: Ints, feature_map: Tensor) -> Forewarn | None:
+        keys = [key for key, probe in self._probes.items() if site.kind in probe.kinds]
+        late = [key for key in keys if self._probes[key].gradient]
+        for key in keys:
+            if key not in late:
+                self._add(key, site, owners, feature_map.detach())
+        if not late or not feature_map.requires_grad:
+            return None
+
+        def arrived(activation: Tensor, gradient: Tensor) -> None:
+            for key in late:
+                self._add(key, site, owners, activation, gradient)
+
+        waiting = _Waiting(feature_map, arrived)
+        feature_map.register_hook(waiting)  # type: ignore[no-untyped-call]
+        return waiting.copy
+
+    @torch.no_grad()
+    def _add(
+        self,
+        key: str,
+        site: Site,
+        owners: Ints,
+        activation: Tensor,
+        gradient: Tensor | None = None,
+    ) -> None:
+        with self._meter.section(f"probe:{key}"):
+            values = self._probes[key].per_channel(
+                _arranged(activation, site.dim),
+                None if gradient is None else _arranged(gradient, site.dim),
+            )
+            one = self._sums[key].get(site)
+            if one and one.owners is owners:
+                one.values = one.values + values
+                one.count += 1
+            else:
+                self._sums[key][site] = _Sum(owners, values)
+
+
+class _Waiting:
+    """A feature map that is held until its gradient arrives, and no longer."""
+
+    def __init__(self, feature_map: Tensor, arrived: Callable[[Tensor, Tensor], None]) -> None:
+        self._held: Tensor | None = feature_map.detach()
+        self._version = self._held._version
+        self._arrived = arrived
+
+    def copy(self) -> None:
+        """Hold it as it is now: it is about to be overwritten."""
+        if self._held is not None:
+            self._held = self._held.clone()
+            self._version = self._held._version
+
+    def __call__(self, gradient: Tensor) -> None:
+        held, self._held = self._held, None
+        if held is None:  # a second backward pass through the same graph
+            return
+        if held._version != self._version:
+            raise RuntimeError(
+                "a feature map was changed in place through a view of it, before its gradient "
+                "was there: what needs both cannot be measured in this network"
+            )
+        self._arrived(held, gradient.detach())
+
+
+def _shares(owners: Ints) -> npt.NDArray[np.float64]:
+    """One over the number of channels that a unit has at a site, [channels]."""
+    _, position, channels = np.unique(owners, return_inverse=True, return_counts=True)
+    return np.asarray(1 / channels[position])
+
+
+def _arranged(values: Tensor, dim: int) -> Tensor:
+    """As [batch, channels, positions], the channels being at ``dim``."""
+    values = values.movedim(dim, 1)
+    return values.flatten(2) if values.dim() > 2 else values.unsqueeze(2)

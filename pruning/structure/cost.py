@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pruning.structure.copies import as_args, copy_model, first_samples
+from pruning.structure.dry import dry_run
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,17 @@ def measure(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> tuple[
     """(params, macs) of one sample, in evaluation mode.
 
     Counted by torch's own flop counter (convolutions, matrix products, attention), two flops a
-    MAC, on a copy without storage: nothing is computed and the model is not touched. A model that
-    cannot run without storage runs once on its own device.
+    MAC, on a dry run.
     """
     params = sum(p.numel() for p in model.parameters())
-    args = first_samples(as_args(example_input), 1)
-    try:
-        bare = copy_model(model, lambda t: torch.empty_like(t, device="meta"))
-        empty = tuple(a.to("meta") if isinstance(a, Tensor) else a for a in args)
-        return params, _macs(bare, empty)
-    except Exception:
-        with torch.random.fork_rng():
-            return params, _macs(copy_model(model, lambda t: t.clone()), args)
+    return params, dry_run(model, example_input, _macs)
 
 
 def _macs(model: nn.Module, args: tuple[Any, ...]) -> int:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernel is not counted
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter:
             model(*args)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

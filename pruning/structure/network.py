@@ -66,11 +66,6 @@ class Network:
         self.dense_cost = self.cost()
 
     @property
-    def example_input(self) -> Tensor | tuple[Any, ...]:
-        """A batch that the model accepts, or a tuple of forward's arguments."""
-        return self._example_input
-
-    @property
     def layout(self) -> Layout:
         """Names and sizes of the groups in the dense network."""
         return self.units.layout

@@ -74,6 +74,9 @@ class Trial:
             action = self.policy.decide(self.history)
         if action:
             self.training.apply(action)
+        next_one = self.training.epoch_number + 1
+        asking = self.policy.asks(next_one, self.task.epochs, bool(self.actions))
+        self.training.watch(self.policy.probes() if asking else ())
         return self.training.epoch()
 
     def run(self) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Conductor:
             "storage": self.storage,
             "folder": os.getcwd(),
             "keep": self.keep,
-            "measure": [specify_probe(probe) for probe in branch.measure],
+            "measure": [(specify_probe(probe), until) for probe, until in branch.measure],
             "careful": branch.careful,
             "threads": self.resources.cpus,
             "gpus": self.resources.gpus,

@@ -93,7 +93,8 @@ class Report:
 class Ride:
     """Trains a path epoch by epoch; after each one its riders decide.
 
-    measure: on this path, whoever rides it: policies that come later need no epoch of it again.
+    measure: on this path, whoever rides it, until an epoch: policies that come later need none of
+    it again.
     devices: that it holds; each second of each is charged to a rider. careful: leave a note of who
     decides after the first epoch, as that may have ended a process before. clock: seconds.
     Raises Lost where the store no longer has what the riders have seen.
@@ -106,7 +107,7 @@ class Ride:
         library: Library,
         trainer: Trainer,
         keep: Keep = "trunk",
-        measure: Sequence[Probe] = (),
+        measure: Sequence[tuple[Probe, int]] = (),
         devices: float = 1,
         careful: bool = False,
         clock: Callable[[], float] = time.perf_counter,
@@ -131,7 +132,7 @@ class Ride:
         training = self._training = self._training or self._open()
         epoch = training.epoch_number + 1
         there = self.store.record(self.path, epoch) if epoch in self._stored else None
-        if there and there.measured.issuperset(self._needed()):
+        if there and there.measured.issuperset(self._needed(epoch)):
             self._report.epochs.append((self.path, there.figures()))
             self._report.over = True
         else:
@@ -154,14 +155,15 @@ class Ride:
     def _aboard(self, path: str) -> list[Rider]:
         return [r for r in self.riders if r.state.path == path and not r.ended]
 
-    def _needed(self) -> dict[str, Probe]:
-        riders = self._aboard(self.path)
+    def _needed(self, epoch: int) -> dict[str, Probe]:
+        riders = [rider for rider in self._aboard(self.path) if rider.asks(epoch)]
         return {probe.key: probe for rider in riders for probe in rider.policy.probes()}
 
-    def _probes(self) -> dict[str, Probe]:
+    def _probes(self, epoch: int) -> dict[str, Probe]:
         path, measure = self._measure
         more = measure if path == self.path else ()
-        return self._needed() | {probe.key: probe for probe in more}
+        found = {probe.key: probe for probe, until in more if epoch <= until}
+        return self._needed(epoch) | found
 
     def _look_ahead(self) -> None:
         if self._aboard(self.path):
@@ -175,7 +177,6 @@ class Ride:
         assert self._training is not None
         self._leave_for(path, self._training)
         self.path, self._stored = path, self.store.epochs(path)[0]
-        self._training.watch(list(self._probes().values()))
         self._report = Report(path)
 
     # Opening
@@ -204,7 +205,8 @@ class Ride:
         trunk = self.library.trunk(self.path)
         task, seed = trunk.task, trunk.seed
         assert task is not None
-        probes = list(self._probes().values())
+        asked = {p.key: p for rider in self.riders for p in rider.policy.probes()}
+        probes = list((asked | {p.key: p for p, _ in self._measure[1]}).values())
         for leg in reversed(range(len(line))):
             owner, end = line[leg]
             last = target if end < 0 else min(end, target)
@@ -226,10 +228,12 @@ class Ride:
     def _train(self, training: Training, path: str) -> None:
         """Train an epoch of a path; let those decide who ride it; store what it left behind."""
         begins = training.epoch_number < 0
+        probes = self._probes(training.epoch_number + 1)
+        training.watch(list(probes.values()))
         record = training.begin() if begins else training.epoch()
         epoch = record.epoch
         aboard = self._aboard(self.path)
-        measured = frozenset(self._probes())
+        measured = frozenset(probes)
         layout = training.layout if begins else None
         fresh = Stored(record, devices=self.devices, measured=measured, layout=layout)
         was_there = path != self.path or epoch in self._stored

@@ -111,6 +111,14 @@ class Rider:
         """Back to the trunk, with nothing known: what it remembered leads to what is lost."""
         self.state, self.remembered = State(self.trunk.address), None
 
+    def needs(self, epoch: int) -> frozenset[str]:
+        """The probes that it wants of this epoch."""
+        return self.probes if self.asks(epoch) else frozenset()
+
+    def asks(self, epoch: int) -> bool:
+        """Whether it wants its probes in this epoch."""
+        return self.policy.asks(epoch, self.epochs, bool(self.state.turns))
+
     def knows(self, epoch: int) -> bool:
         """Whether it remembers what it decided after this epoch."""
         return self.remembered is not None and epoch < len(self.remembered.decided)

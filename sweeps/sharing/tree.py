@@ -27,7 +27,7 @@ class Branch:
     number: int
     path: str
     riders: list[Rider]
-    measure: list[Probe]  # on dense training, also once those who asked have left it
+    measure: list[tuple[Probe, int]]  # on dense training, until this epoch, whoever has left it
     careful: bool = False  # one of its riders was on a branch that was lost
     began: dict[str, _Place] = field(default_factory=dict)  # where each rider was, by trial
 
@@ -65,7 +65,9 @@ class Tree:
         self._branches: dict[int, Branch] = {}
         self._numbers = itertools.count()
         self._order: list[tuple[int, int, str]] = []  # (-epochs left, order, path), a heap
-        self._measured: dict[str, dict[str, Probe]] = {}  # by trunk
+        self._measured: dict[
+            str, dict[str, tuple[Probe, int]]
+        ] = {}  # by trunk, with its last epoch
         self._dependents: dict[str, list[Rider]] = {}  # controls, by the trial they wait for
         self._losses: dict[str, int] = {}  # in a row without a new epoch, by trial
 
@@ -81,7 +83,9 @@ class Tree:
         """
         self.riders[rider.key] = rider
         asked = self._measured.setdefault(rider.trunk.address, {})
-        asked.update((probe.key, probe) for probe in rider.policy.probes())
+        for probe in rider.policy.probes():
+            until = max((e for e in range(rider.epochs + 1) if rider.asks(e)), default=-1)
+            asked[probe.key] = probe, max(until, asked.get(probe.key, (probe, -1))[1])
         self.library.store.know(rider.trunk)
         if rider.after is None:
             return self._place(rider)
@@ -218,7 +222,7 @@ class Tree:
     def _follow_one(self, rider: Rider) -> bool:
         """One epoch on, if it is stored."""
         path, epoch = rider.state.path, rider.state.epoch + 1
-        if not self.library.has(path, epoch, rider.probes):
+        if not self.library.has(path, epoch, rider.needs(epoch)):
             return False
         if rider.knows(epoch):
             rider.recall(epoch)

@@ -104,7 +104,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             library,
             Trainer("cuda" if order["gpus"] else "cpu"),
             order["keep"],
-            [probe(given) for given in order["measure"]],
+            [(probe(given), until) for given, until in order["measure"]],
             order["devices"],
             order["careful"],
         )

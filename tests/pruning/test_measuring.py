@@ -12,7 +12,19 @@ from torch.nn.functional import cross_entropy
 
 from pruning.policies import Prune
 from pruning.pruner import Pruner
-from pruning.saliency import BatchNormScale, Magnitude, Random, Saliency, Taylor
+from pruning.saliency import (
+    ActivationDensity,
+    BatchNormScale,
+    FeatureTaylor,
+    GradientFlow,
+    Grasp,
+    Magnitude,
+    Random,
+    Saliency,
+    Snip,
+    Synflow,
+    Taylor,
+)
 from pruning.structure.aside import Sample
 from pruning.training.loop import Training
 
@@ -24,6 +36,13 @@ ALL: list[Saliency] = [
     Taylor(form="weights"),
     BatchNormScale(),
     Random(seed=5),
+    Snip(),
+    Grasp(),
+    GradientFlow(),
+    Synflow(rounds=3),
+    Magnitude(norm="l1"),
+    ActivationDensity(),
+    FeatureTaylor(),
 ]
 
 
@@ -99,7 +118,8 @@ def test_after_backward_leaves_gradients_and_random_state() -> None:
     model = dropout_cnn((1, 8, 8), 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     x, y = torch.randn(4, 1, 8, 8), torch.arange(4)
-    pruner = Pruner(model, optimizer, example_input=x, probes=ALL)
+    sample = Sample(lambda: [x], lambda net, batch: cross_entropy(net(batch), y))
+    pruner = Pruner(model, optimizer, example_input=x, sample=sample, probes=ALL)
     cross_entropy(model(x), y).backward()
     weights = copy.deepcopy(model.state_dict())
     gradients = [parameter.grad.clone() for parameter in model.parameters()]

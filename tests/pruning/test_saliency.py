@@ -64,6 +64,17 @@ def test_magnitude_by_layer_divides_by_the_layers_root_mean_square(model: nn.Seq
     assert scored(model, Magnitude(normalize="layer")).tolist() == pytest.approx(by_hand)
 
 
+@pytest.mark.parametrize("normalize", ["none", "size", "layer"])
+def test_magnitude_by_l1_norm(model: nn.Sequential, normalize: str) -> None:
+    by_hand = []
+    for layer in (model[0], model[3]):
+        norms = np.array([f.abs().sum().item() for f in layer.weight])
+        unit = {"none": 1, "size": layer.weight[0].numel(), "layer": norms.mean()}[normalize]
+        by_hand += (norms / unit).tolist()
+    found = scored(model, Magnitude(norm="l1", normalize=normalize))
+    assert found.tolist() == pytest.approx(by_hand)
+
+
 def test_tied_filters_count_together() -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:
@@ -188,6 +199,9 @@ def test_names_and_keys() -> None:
     assert (
         saliency({"name": "magnitude", "normalize": "none"}).key == 'magnitude{"normalize":"none"}'
     )
-    assert Magnitude(normalize="size").key == "magnitude"
+    assert Magnitude(normalize="size", norm="l2").key == "magnitude"
+    assert saliency({"name": "activation_density", "eps": 0.1}).key == (
+        'activation_density{"eps":0.1}'
+    )
     with pytest.raises(ValueError, match="unknown saliency 'taylr'; did you mean 'taylor'"):
         saliency("taylr")

@@ -45,7 +45,9 @@ def _train_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def swept(folder: Path, mode: Mode | None = None, **fields: Any) -> Outcome:
     sweep = Sweep.parse(changed(**fields))
     uri = f"sqlite:///{folder}/mlflow.db"
-    return run(sweep, preflight.check(sweep), Store(folder), uri, Console(quiet=True), mode or Mode())
+    return run(
+        sweep, preflight.check(sweep), Store(folder), uri, Console(quiet=True), mode or Mode()
+    )
 
 
 def figures(row: dict[str, Any]) -> dict[str, Any]:

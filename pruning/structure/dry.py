@@ -1,0 +1,33 @@
+"""Running a network only to see what it does: nothing is computed, and it is left as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from pruning.structure.copies import as_args, copy_model, first_samples
+
+T = TypeVar("T")
+
+
+def dry_run(
+    model: nn.Module,
+    example_input: Tensor | tuple[Any, ...],
+    run: Callable[[nn.Module, tuple[Any, ...]], T],
+) -> T:
+    """``run(copy, arguments)`` with one sample, in evaluation mode and without gradients.
+
+    The copy has no hooks and no storage. One that cannot run without storage runs again with it,
+    on its own device; random states are as before afterwards.
+    """
+    args = first_samples(as_args(example_input), 1)
+    with torch.no_grad():
+        try:
+            bare = copy_model(model, lambda t: torch.empty_like(t, device="meta"))
+            return run(bare, tuple(a.to("meta") if isinstance(a, Tensor) else a for a in args))
+        except Exception:
+            with torch.random.fork_rng():
+                return run(copy_model(model, lambda t: t.clone()), args)

@@ -1,0 +1,74 @@
+"""Bounds: a decision about a network of ResNet-50's size takes no more than so much."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from pruning.history import History
+from pruning.policies.base import Policy
+from pruning.testing.findings import BreachError
+from pruning.testing.large import RECORDED, large_history
+from pruning.testing.life import ask, fresh, lived
+from pruning.testing.removal import after
+from pruning.testing.tiny import length_for
+from pruning.training.task import Task
+
+EPOCHS = 90
+SECONDS = 30.0
+GIB = 4.0
+
+
+def bounded(
+    policy: Policy, task: Task | None = None, *, seconds: float = SECONDS, gib: float = GIB
+) -> None:
+    """Asked after 19 of 90 epochs of ResNet-50's 26,560 units, and when it may first act.
+
+    About a dense network, and one that was thinned before. seconds: of CPU, all threads together.
+    gib: of memory beyond what the process held.
+    """
+    life = lived(policy, task)
+    epochs = length_for(policy, EPOCHS)
+    first, _ = policy.first_action(epochs) or (0, 0)
+    for thinned in (False, True):
+        whole = large_history(policy, life, epochs, thinned)
+        for epoch in sorted({min(first, RECORDED - 1), RECORDED - 1}):
+            _within(policy, replace(whole, records=whole.records[: epoch + 1]), seconds, gib)
+
+
+def _within(policy: Policy, history: History, seconds: float, gib: float) -> None:
+    copy, large = fresh(policy), f"on {history.layout.total:,} units"
+    held, began = _restarted_peak(), time.process_time()
+    answer = ask(copy, history)
+    spent, grown = time.process_time() - began, (_peak() - held) / 2**30
+    if spent > seconds:
+        found = f"{large} it takes {spent:.3g} s of CPU time"
+        raise BreachError(found, f"{seconds:g} s", history.epoch)
+    if grown > gib:
+        raise BreachError(f"{large} it takes {grown:.3g} GiB", f"{gib:g} GiB", history.epoch)
+    if answer.action:
+        after(answer.action, history.last.alive, history.layout, history.epoch)
+
+
+def _restarted_peak() -> int:
+    """Begin to measure the peak anew, where the system can; the bytes from which it counts."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _peak()
+
+
+def _peak() -> int:
+    """The most memory the process has held, in bytes.
+
+    Where that cannot be restarted, an earlier peak may hide what is asked for; never the reverse.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    except (OSError, StopIteration):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else 1024 * most
