@@ -87,9 +87,9 @@ def measured(case: Case) -> dict[str, Any]:
     policy.decide(drawn(Case("what torch loads at first", (8,), 3)))
     history = drawn(case)
     before = _peak()
-    first, action = _timed(policy, history)
+    first, busy, action = _timed(policy, history)
     peak = _peak()
-    again, same = _timed(policy, history)  # the hyperparameters are remembered
+    again, _, same = _timed(policy, history)  # the hyperparameters are remembered
     if action != same:
         raise RuntimeError("the same history gave two actions")
     return {
@@ -98,6 +98,7 @@ def measured(case: Case) -> dict[str, Any]:
         "layers": len(case.widths),
         "units": sum(case.widths),
         "seconds": first,
+        "cpu_seconds": busy,
         "fit_seconds": max(0.0, first - again),
         "decide_seconds": again,
         "peak_mib": peak,
@@ -106,10 +107,10 @@ def measured(case: Case) -> dict[str, Any]:
     }
 
 
-def _timed(policy: BEP, history: History) -> tuple[float, Any]:
-    began = time.perf_counter()
+def _timed(policy: BEP, history: History) -> tuple[float, float, Any]:
+    began, busy = time.perf_counter(), time.process_time()
     action = policy.decide(history)
-    return time.perf_counter() - began, action
+    return time.perf_counter() - began, time.process_time() - busy, action
 
 
 def _peak() -> float:
@@ -139,14 +140,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = in_a_fresh_process(case)
         results.append({key: value for key, value in found.items() if value is not None})
         counts = (found["layers"], found["units"], found["measurements"])
-        times = (found["seconds"], found["fit_seconds"], found["decide_seconds"])
+        parts = ("seconds", "cpu_seconds", "fit_seconds", "decide_seconds")
         memory = (found["peak_mib"], found["peak_mib_of_the_decision"])
         rows.append(
             [f"{case.name}, {case.scope}", *(f"{count:,}" for count in counts)]
-            + [f"{seconds:.2f}" for seconds in times]
+            + [f"{found[part]:.2f}" for part in parts]
             + [f"{mib:,.0f}" for mib in memory]
         )
-    header = ["case", "layers", "units", "measured", "s", "fit", "decide", "peak MiB", "of it own"]
+    header = ["case", "layers", "units", "measured", "s", "CPU s", "fit", "decide"]
+    header += ["peak MiB", "of it own"]
     print(table(header, rows))
     if given.json:
         where = made("CPU, 1 thread", command("benchmarks.forecast_scale", arguments))

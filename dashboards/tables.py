@@ -66,7 +66,7 @@ def settings_table(rows: Sequence[Row]) -> Table:
             _number(hours / mean(dense, "gpu_hours"), "{:.2f}"),
             "*" if group[0]["pareto"] else "",
         )
-    shared = [f"{name}: {describe(found)}" for name, found in constant.items() if found]
+    shared = [f"{name}: {describe(found)}" for name, found in constant.items() if describe(found)]
     table.caption = escape("\n".join(shared))
     table.caption_justify = "left"
     return table
@@ -155,14 +155,14 @@ def _table(title: str, texts: str, figures: str) -> Table:
 
 
 def _constant_settings(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """By policy with several settings, those that are the same in all; never the ratio."""
+    """By policy those settings that are the same wherever it stands; never the ratio."""
     constant: dict[str, dict[str, Any]] = {}
     for policy in dict.fromkeys(row["policy"] for row in rows):
         own = [row["setting"] for row in rows if row["policy"] == policy]
         constant[policy] = {
             key: value
             for key, value in own[0].items()
-            if len(own) > 1 and key != "ratio" and all(s.get(key) == value for s in own)
+            if key != "ratio" and all(s.get(key) == value for s in own)
         }
     return constant
 

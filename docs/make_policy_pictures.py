@@ -14,6 +14,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sweeps.results import describe
 from sweeps.sharing.library import Library
@@ -60,7 +61,7 @@ def courses(storage: str, sweep: str) -> dict[str, list[Course]]:
 def picture(title: str, own: Sequence[Course], dense: Sequence[Course]) -> Figure:
     """Accuracy beside dense, what is left of the network, and the number the policy watches."""
     watched = any(value is not None for c in own for _, value in c.state.decided)
-    figure = Figure(figsize=(12 if watched else 8, 3.2), layout="constrained")
+    figure = Figure(figsize=(12 if watched else 8, 3.0), layout="constrained")
     accuracy, left, *rest = figure.subplots(1, 3 if watched else 2)
     for group, colour, label in ((dense, DENSE, "dense"), (own, COLOUR, "policy")):
         for course in group:
@@ -71,12 +72,13 @@ def picture(title: str, own: Sequence[Course], dense: Sequence[Course]) -> Figur
         left.plot(course.share("macs"), color=COLOUR, alpha=0.7, ls=":")
     left.plot([], [], color=COLOUR, label="weights that are not zero")
     left.plot([], [], color=COLOUR, ls=":", label="MACs")
-    accuracy.set(ylabel="validation accuracy (fraction)", ylim=(0.5, 1.005))
-    left.set(ylabel="left of the dense network (fraction)", ylim=(0, 1.05))
+    accuracy.set(ylabel="validation accuracy", ylim=(0.5, 1.005))
+    left.set(ylabel="left, of the dense network", ylim=(0, 1.05))
     for axes in rest:
         _indicator(axes, own)
     for axes in figure.axes:
-        axes.set(xlabel="epochs trained")
+        axes.set(xlabel="epochs trained", xlim=(0, len(dense[0].epochs) - 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     accuracy.legend(fontsize=8)
     left.legend(fontsize=8)
@@ -93,7 +95,7 @@ def _indicator(axes: Axes, own: Sequence[Course]) -> None:
                 axes.plot(turn.epoch, values[turn.epoch], "*", ms=12, color="black")
     if "threshold" in own[0].setting:
         axes.axhline(own[0].setting["threshold"], color="black", ls="--", lw=1)
-    axes.set(ylabel="what the policy watches (stars: it pruned)")
+    axes.set(ylabel="indicator (star: pruned)")
 
 
 def main() -> None:
@@ -115,7 +117,7 @@ def main() -> None:
             continue
         number = "" if drawn[policy] == 1 else f"-{drawn[policy]}"
         path = given.out / f"{policy}{number}.png"
-        picture(f"{name}, {len(own)} seeds", own, found["dense"]).savefig(path, dpi=90)
+        picture(f"{name} (a line a seed)", own, found["dense"]).savefig(path, dpi=90)
         print(path)
 
 

@@ -11,6 +11,7 @@ from pruning.policies import POLICIES, Policy
 from pruning.structure.aside import Sample
 from pruning.structure.network import Network
 from pruning.structure.units import UntraceableError
+from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.batches import Batch
 from pruning.training.data import Data, load
 from pruning.training.loop import open_data, open_model
@@ -58,8 +59,6 @@ def _try_own_policies(sweep: Sweep) -> None:
         if type(policy) in tried:
             continue
         tried.add(type(policy))
-        from pruning.testing import ContractError, RaisedError, quick
-
         try:
             quick(policy)
         except RaisedError:

@@ -64,7 +64,9 @@ class Coregionalized(Module):  # type: ignore[misc]
             self.register_buffer("w", torch.zeros_like(measured[0]))
         hyperparameters = list(self.named_parameters())
         self.centre = torch.cat([torch.full_like(v, PRIORS[n].mean) for n, v in hyperparameters])
-        self.width = torch.cat([torch.full_like(v, PRIORS[n].deviation) for n, v in hyperparameters])
+        self.width = torch.cat(
+            [torch.full_like(v, PRIORS[n].deviation) for n, v in hyperparameters]
+        )
 
     @property
     def kappa(self) -> Tensor:

@@ -43,7 +43,8 @@ class BEP(OneShot):
 
     penalty: the paper's lambda, which replaces its cost budget. In the unit of saliency, as T - t
     is the share of the training that is left [G]: larger prunes earlier, trains faster, risks
-    more. Sweep it log-uniform over 1e-7 to 1e-1.
+    more. Sweep it log-uniform over 1e-7 to 1e-1; on a small network's feature maps 1e-7 pruned to
+    the end, 1e-4 all at once.
     ratio: share of the units that is gone at the end; what remains is B_s. saliency: any will do
     [C]; on feature maps [L]. scope: ``layer`` gives each layer a B_s of its own, ``global`` one to
     all [G].

@@ -51,11 +51,16 @@ class Tracker(TorchFunctionMode):
 
     def __init__(self, names: Mapping[int, str], widths: Mapping[str, int], see: See) -> None:
         super().__init__()
-        self.deaf = False
         self.gates: set[Site] = set()
         """Sites whose feature maps are spread over a larger one and multiplied with it."""
         self._names, self._widths, self._see = names, widths, see
         self._known: dict[int, tuple[ref[Tensor], Site, Forewarn | None]] = {}
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Follow nothing any more, though it is still entered."""
+        self._stopped = True
+        self._known.clear()
 
     def __torch_function__(
         self,
@@ -65,7 +70,7 @@ class Tracker(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if self.deaf:
+        if self._stopped:
             return func(*args, **kwargs)
         name = plain_name(func)
         effect = effect_of(name, args, kwargs)

@@ -51,6 +51,7 @@ class FeatureMaps:
 
     def close(self) -> None:
         """Show nothing any more."""
+        self._stop()
         for hook in self._hooks:
             hook.remove()
 
@@ -71,16 +72,20 @@ class FeatureMaps:
             self._owners: dict[Site, Ints | None] = {}
 
     def _enter(self, module: nn.Module) -> None:
-        for interrupted in self._open:  # by Ctrl-C, say; or it is a network that calls itself
-            if interrupted:
-                interrupted.deaf = True
         tracker = None
-        trained = module is self._network.model and module.training and torch.is_grad_enabled()
-        if trained and not _unwatched.get():
+        own = module is self._network.model  # and no copy of it that has its hooks
+        if own:
+            self._stop()  # what was interrupted by Ctrl-C; or the network calls itself
+        if own and module.training and torch.is_grad_enabled() and not _unwatched.get():
             self._renumber()
             tracker = Tracker(self._numbering.names, self._numbering.widths, self._show)
             tracker.__enter__()  # type: ignore[no-untyped-call]
         self._open.append(tracker)
+
+    def _stop(self) -> None:
+        for tracker in self._open:
+            if tracker:
+                tracker.stop()
 
     def _leave(self) -> None:
         tracker = self._open.pop() if self._open else None

@@ -86,9 +86,13 @@ def _difference(record: Record, first: Record) -> str | None:
     """What differs between two records, beside the times."""
     if not np.array_equal(record.alive, first.alive):
         return "network: other units are alive"
-    for key in {*record.probes, *first.probes}:
-        pair = record.probes.get(key), first.probes.get(key)
-        if any(p is None for p in pair) or pair[0].tobytes() != pair[1].tobytes():  # type: ignore[union-attr]
+    for key in sorted({*record.probes, *first.probes}):
+        if _bits(record, key) != _bits(first, key):
             return f"measurement {key}"
     same = [replace(one, seconds={}).to_bytes() for one in (record, first)]
     return None if same[0] == same[1] else "metric or cost"
+
+
+def _bits(record: Record, key: str) -> bytes | None:
+    measured = record.probes.get(key)
+    return None if measured is None else measured.tobytes()

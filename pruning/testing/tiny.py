@@ -12,7 +12,7 @@ TASK = Task.parse(
             "name": "small_cnn",
             "options": {"widths": [8, 6, 10, 7, 9], "pool_after": [0, 2]},
         },
-        "data": {"source": "digits", "train_limit": 192},
+        "data": {"source": "digits", "train_limit": 160, "validation": 0.1, "test": 0.1},
         "epochs": 9,
         "batch_size": 32,
         "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},

@@ -46,10 +46,10 @@ class Idle(Dice):
         return None
 
 
-class Remembers(Cuts):
+class Counts(Cuts):
     """Cuts when it is asked for the fourth time."""
 
-    name: ClassVar[str] = "remembers"
+    name: ClassVar[str] = "counts"
     _asked: int = PrivateAttr(0)
 
     def decide(self, history: History) -> Any:
@@ -57,13 +57,45 @@ class Remembers(Cuts):
         return Prune.of(LAST) if self._asked == 4 else None
 
 
-class RemembersForAll(Cuts):
-    name: ClassVar[str] = "remembers_for_all"
-    asked: ClassVar[list[int]] = []
+class Remembers(Cuts):
+    """Cuts late, if it was there early."""
+
+    name: ClassVar[str] = "remembers"
+    _seen: set[int] = PrivateAttr(default_factory=set)
 
     def decide(self, history: History) -> Any:
-        self.asked.append(history.epoch)
-        return Prune.of(LAST) if len(self.asked) == 3 else None
+        self._seen.add(history.epoch)
+        return Prune.of(LAST) if history.epoch == 6 and 1 in self._seen else None
+
+
+class Once(Cuts):
+    """Cuts until a training has come to its end."""
+
+    name: ClassVar[str] = "once"
+    ended: ClassVar[list[int]] = []
+
+    def decide(self, history: History) -> Any:
+        return None if self.ended else super().decide(history)
+
+    def indicator(self, history: History) -> float | None:
+        if history.epoch == history.epochs:
+            self.ended.append(history.epoch)
+        return None
+
+
+class Peeks(Cuts):
+    """Cuts if somebody else had measured what it did not ask for."""
+
+    name: ClassVar[str] = "peeks"
+
+    def probes(self) -> Sequence[Probe]:
+        return (Magnitude(),)
+
+    def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
+        return epoch < self.after
+
+    def decide(self, history: History) -> Any:
+        return super().decide(history) if history.last.probes else None
 
 
 class Impatient(Cuts):

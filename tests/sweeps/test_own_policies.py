@@ -28,6 +28,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "own-policy.md"
 MINE = '''
 from typing import ClassVar
 
+from pydantic import PrivateAttr
+
 from pruning import History, Policy, Prune
 
 
@@ -44,14 +46,14 @@ class Steady(Policy):
 
 
 class Counts(Policy):
-    """Cuts when it is asked for the third time, by whomever."""
+    """Cuts when it is asked for the third time."""
 
     name: ClassVar[str] = "counts"
-    asked: ClassVar[list[int]] = []
+    _asked: int = PrivateAttr(0)
 
     def decide(self, history: History) -> Prune | None:
-        self.asked.append(history.epoch)
-        return Prune.of([0]) if len(self.asked) == 3 else None
+        self._asked += 1
+        return Prune.of([0]) if self._asked == 3 else None
 
 
 class Fails(Policy):
