@@ -18,11 +18,11 @@ DIGITS: dict[str, Any] = {
 }
 """The quick start's: 1,797 handwritten digits of 8x8, five convolutions of 16 to 64 units."""
 
-SAMPLES = {"train": 4000, "test": 2000}
+SAMPLES = {"train": 2000, "test": 2000}
 
 
 def pictures(source: Path, folder: Path) -> dict[str, Any]:
-    """4,000 training pictures of an npz data set at half size (3,000 to train on), 2,000 test.
+    """2,000 training pictures of an npz data set at half size (1,500 to train on), 2,000 test.
 
     The smaller set is written into the folder.
     """

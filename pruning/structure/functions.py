@@ -29,7 +29,8 @@ _BY_EFFECT: dict[Effect | Literal["bounded"], str] = {
     "norm": "batch_norm instance_norm group_norm layer_norm rms_norm",
     "layer": "linear embedding conv1d conv2d conv3d "
     "conv_transpose1d conv_transpose2d conv_transpose3d",
-    "none": "add radd iadd sub rsub isub mul rmul imul multiply div rdiv idiv true_divide "
+    "none": "add radd iadd sub rsub isub mul rmul imul multiply "
+    "div rdiv idiv truediv rtruediv true_divide "
     "neg abs square sqrt pow exp "
     "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d "
     "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
