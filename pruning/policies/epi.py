@@ -22,6 +22,13 @@ Counts = npt.NDArray[np.int64]
 PUBLISHED_THRESHOLDS = {"magnitude": 0.983, "taylor": 0.944}
 """Section 4 of the paper, for ResNet-34 and ResNet-50 and all ratios [C]."""
 
+NARROW = 100
+"""Networks with fewer units a layer on average are narrow: their counts move in coarse steps. The
+paper's ResNets have 230 and more."""
+
+NARROW_THRESHOLD = 0.9
+"""Calibrated by ``benchmarks.fidelity epi`` on networks of 42 units a layer [G]."""
+
 
 class EPI(Triggered):
     """Rank all units after every epoch; prune when the layers' shares have settled.
@@ -34,7 +41,7 @@ class EPI(Triggered):
 
     window: r of the paper, 5 [L]; small networks in short trainings want 3.
     threshold: 0.983 for magnitude, 0.944 for taylor [C]; no default for other saliencies. Counts
-    move in coarse steps where layers are few or narrow: calibrate there.
+    move in coarse steps where layers are narrow: below 100 units a layer it is 0.9 by default [G].
     earliest: no cut before so many epochs were trained [G]; warm-up plus window is a good choice.
     latest: share of the training after which the cut is made in any case, with a warning [G];
     null never forces it.
@@ -58,14 +65,16 @@ class EPI(Triggered):
             )
         return self
 
-    @property
-    def limit(self) -> float:
-        """The threshold in force."""
-        return self.threshold or PUBLISHED_THRESHOLDS[self.saliency.name]
+    def limit(self, layout: Layout) -> float:
+        """The threshold in force on a network of these layers."""
+        if self.threshold is not None:
+            return self.threshold
+        narrow = layout.total < NARROW * len(layout.sizes)
+        return NARROW_THRESHOLD if narrow else PUBLISHED_THRESHOLDS[self.saliency.name]
 
     def fires(self, history: History) -> bool:
         """Whether EPI is at the threshold and no smaller than it was."""
-        return triggers(self.course(history), self.limit, self.window)
+        return triggers(self.course(history), self.limit(history.layout), self.window)
 
     def value(self, history: History, end: int) -> float | None:
         """EPI after one record."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from pruning.history import History
 from pruning.policies.base import Prune
 from pruning.policies.one_shot import OneShot
+from pruning.structure.layout import Layout
 
 
 class Triggered(OneShot):
@@ -46,9 +47,8 @@ class Triggered(OneShot):
         """After how many epochs the indicator can first cross; the untrained network counts."""
         return self.window
 
-    @property
-    def limit(self) -> float:
-        """The threshold in force."""
+    def limit(self, layout: Layout) -> float:
+        """The threshold in force on a network of these layers."""
         assert self.threshold is not None
         return self.threshold
 
@@ -61,8 +61,8 @@ class Triggered(OneShot):
         if history.epochs and self.latest and history.epoch >= self.latest * history.epochs:
             missed = "fell under" if self.falls else "reached"
             warning = (
-                f"{self.title} never {missed} {self.limit:g}: pruned after epoch {history.epoch} "
-                f"because of latest={self.latest:.3g}"
+                f"{self.title} never {missed} {self.limit(history.layout):g}: pruned after epoch "
+                f"{history.epoch} because of latest={self.latest:.3g}"
             )
             return self.cut(history, [warning])
         return None
@@ -72,7 +72,8 @@ class Triggered(OneShot):
         value = self.indicator(history)
         if value is None:
             return False
-        return value <= self.limit if self.falls else value >= self.limit
+        limit = self.limit(history.layout)
+        return value <= limit if self.falls else value >= limit
 
     def indicator(self, history: History) -> float | None:
         """Its value after the newest epoch."""

@@ -25,7 +25,7 @@ from pruning.testing.planning import lengths, planning
 from pruning.testing.purity import pure
 from pruning.testing.removal import units
 from pruning.testing.settings import settings
-from pruning.testing.tiny import TASK
+from pruning.testing.tiny import TASK, one_thread
 from pruning.training.task import Task
 
 __all__ = ["CHECKS", "TASK", "ContractError", "RaisedError", "check", "quick"]
@@ -38,7 +38,8 @@ def _named(examine: Check) -> Check:
 
     def run(policy: Policy, task: Task | None = None, **bounds: float) -> None:
         try:
-            examine(policy, task, **bounds)
+            with one_thread():
+                examine(policy, task, **bounds)
         except BreachError as breach:
             raise breach.of(examine.__name__, policy) from breach.__cause__
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
 from pruning.policies.base import Policy
 from pruning.testing.findings import BreachError, raised
 from pruning.training.task import Task
@@ -21,6 +26,17 @@ TASK = Task.parse(
 )
 
 LONGEST = 1000
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch works in one thread meanwhile: more of them only get into each other's way here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def task_for(policy: Policy) -> Task:

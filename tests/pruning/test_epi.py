@@ -165,9 +165,12 @@ def test_a_missing_probe_in_the_untrained_record_passes() -> None:
 
 
 def test_thresholds_of_the_paper() -> None:
-    assert EPI().limit == 0.983
-    assert EPI(saliency="taylor").limit == 0.944
-    assert EPI(saliency="random", threshold=0.5).limit == 0.5
+    wide, narrow = Layout(("a", "b"), (64, 136)), Layout(("a", "b"), (64, 135))
+    assert EPI().limit(wide) == 0.983
+    assert EPI(saliency="taylor").limit(wide) == 0.944
+    assert EPI().limit(narrow) == EPI(saliency="taylor").limit(narrow) == 0.9
+    assert EPI(threshold=0.95).limit(narrow) == 0.95
+    assert EPI(saliency="random", threshold=0.5).limit(wide) == 0.5
 
 
 def test_a_window_or_earliest_beyond_the_training_is_refused() -> None:
