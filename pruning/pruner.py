@@ -16,6 +16,7 @@ from pruning.randomness import global_stream
 from pruning.saliency import ActivationSaliency, Probe, Saliency
 from pruning.saliency.watching import Watcher
 from pruning.structure.aside import Sample, untouched
+from pruning.structure.feature_maps import unwatched
 from pruning.structure.network import Network
 from pruning.structure.renew import renew
 from pruning.training.meter import Meter
@@ -135,7 +136,7 @@ class Pruner:
         self.network.epoch = len(self.records)
         probes = {}
         for key, probe in self.probes.items():
-            with self.meter.section(f"probe:{key}"), torch.no_grad():
+            with self.meter.section(f"probe:{key}"), torch.no_grad(), unwatched():
                 score = self._score(key, probe)
                 if score is not None:
                     probes[key] = self._filed(probe, score)
@@ -203,7 +204,9 @@ class Pruner:
 
     def _begin(self) -> None:
         """Record the untrained network where nobody called ``start``."""
+        watcher, self._watcher = self._watcher, None  # what it has seen is of the first epoch
         self.measure()
+        self._watcher = watcher
         if self.policy and self.policy.decide(self.history):
             raise RuntimeError(
                 f"{self.policy.name} prunes before training: call start() before the first step"
@@ -213,7 +216,7 @@ class Pruner:
         self._steps += 1
         for key, probe in self.probes.items():
             if probe.per_step and not isinstance(probe, ActivationSaliency):
-                with self.meter.section(f"probe:{key}"), torch.no_grad():
+                with self.meter.section(f"probe:{key}"), torch.no_grad(), unwatched():
                     score = probe.score(self.network, self.seed)
                     self._sums[key] = self._sums[key] + score if key in self._sums else score
 

@@ -21,8 +21,8 @@ from pruning.structure.layout import Layout
 
 Densities = npt.NDArray[np.float64]
 
-FULL_LENGTH = 200
-"""Epochs of a training that four stages of at most 50 epochs fill."""
+FULL_LENGTH = 400
+"""Epochs of a training of which four stages of at most 50 epochs are the first half."""
 
 _L1 = Magnitude(norm="l1", normalize="none")
 
@@ -37,7 +37,7 @@ class ActivationDensityPruning(Policy):
     highest own density, of equals those with the larger L1 norm [G]. It is over when AD >= target
     everywhere, when a round changes no layer, or after so many ``rounds`` [G].
 
-    window, shortest, longest: 5, 10 and 50 epochs in a training of 200 and more, and of unknown
+    window, shortest, longest: 5, 10 and 50 epochs in a training of 400 and more, and of unknown
     length; in a shorter one by default as much less [G], and a stage has window + 1 epochs.
     least: units that a layer keeps at least [G]. weights: ``keep`` [G], or ``reinit``: the narrower
     network begins anew (likely the paper's [L]).

@@ -18,7 +18,6 @@ from pruning.policies import ActivationDensityPruning, Prune
 from pruning.saliency import ActivationDensity, Magnitude
 from pruning.structure.layout import Layout
 from pruning.structure.network import Network
-from pruning.training.complexity import complexity_gain, training_complexity
 from pruning.training.models import small_cnn, small_mlp
 from pruning.training.trial import Trial
 
@@ -137,14 +136,14 @@ def test_every_layer_must_have_settled() -> None:
     ("settings", "epochs", "expected"),
     [
         ({}, None, (5, 10, 50)),
-        ({}, 200, (5, 10, 50)),
+        ({}, 400, (5, 10, 50)),
         ({}, 500, (5, 10, 50)),
-        ({}, 100, (2, 5, 25)),
-        ({}, 20, (1, 2, 5)),
+        ({}, 200, (2, 5, 25)),
+        ({}, 40, (1, 2, 5)),
         ({}, 5, (1, 2, 2)),
-        ({"window": 3}, 20, (3, 4, 5)),
-        ({"shortest": 9}, 20, (1, 9, 9)),
-        ({"longest": 4}, 200, (5, 4, 4)),
+        ({"window": 3}, 40, (3, 4, 5)),
+        ({"shortest": 9}, 40, (1, 9, 9)),
+        ({"longest": 4}, 400, (5, 4, 4)),
     ],
 )
 def test_stages_are_shorter_in_shorter_trainings(
@@ -219,22 +218,6 @@ def test_values_up_to_eps_count_as_zeros() -> None:
     assert ActivationDensity(eps=0.15).per_channel(activation, None).tolist() == [0.25, 0.5]
 
 
-def costs(macs: int, epoch: int) -> Record:
-    return Record(epoch=epoch, alive=np.ones(2, dtype=bool), probes={}, costs={"macs": macs})
-
-
-def test_training_complexity() -> None:
-    """Two dense epochs, three at a half, one at a tenth of the operations."""
-    records = [costs(macs, epoch) for epoch, macs in enumerate([100, 100, 100, 50, 50, 50, 10])]
-    assert training_complexity(records) == pytest.approx(3.6)
-    assert complexity_gain(records) == pytest.approx(6 / 3.6)
-    assert complexity_gain(records, dense_epochs=18) == pytest.approx(5)
-    with pytest.raises(ValueError, match="must begin with that of the untrained network"):
-        training_complexity(records[1:])
-    with pytest.raises(ValueError, match="no epoch was trained"):
-        complexity_gain(records[:1])
-
-
 @pytest.mark.parametrize("weights", ["keep", "reinit"])
 def test_a_real_training(weights: str) -> None:
     """Every round leaves each layer what its densities say, and the next one goes on from there."""
@@ -255,4 +238,5 @@ def test_a_real_training(weights: str) -> None:
             stay = after.alive[layout.slice_of(name)]
             if kept < size:
                 assert here[stay].min() >= np.nanmax(here[~stay])
-    assert complexity_gain(records) > 1.1
+    macs = [record.costs["macs"] for record in records]
+    assert sum(macs[1:]) < 0.9 * macs[0] * (len(macs) - 1)
