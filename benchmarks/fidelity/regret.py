@@ -55,6 +55,7 @@ def judged(
 
 def _best_on_others(policies: Sequence[Policy], ends: Ends, seed: int) -> Policy:
     def score(policy: Policy) -> float:
-        return mean([row for s, row in ends[policy].items() if s != seed], "val_accuracy")
+        others = [row for s, row in ends[policy].items() if s != seed]
+        return mean(others, "val_accuracy") if others else 0.0
 
     return max(policies, key=score) if len(policies) > 1 else policies[0]
