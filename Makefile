@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= bench-gpu
 CIFAR  ?=
 
-.PHONY: install quickstart test test-system check test-oldest bench-gpu wheels clean
+.PHONY: install quickstart test test-pruning test-sweeps test-system check test-oldest bench-gpu wheels clean
 
 install: $(VENV)/.installed
 
@@ -18,8 +18,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: install
 	$(BIN)/earlyprune run sweeps/configs/quickstart.yaml
 
+# Two halves side by side: one network in a process of its own, everything with Ray in the other.
 test: install
-	$(BIN)/python -m pytest tests --ignore=tests/system
+	$(MAKE) -j2 --output-sync=target --no-print-directory test-pruning test-sweeps
+
+test-pruning: install
+	$(BIN)/python -m pytest tests/pruning
+
+test-sweeps: install
+	$(BIN)/python -m pytest tests --ignore=tests/pruning --ignore=tests/system
 
 # A sweep killed again and again, a full disk: whole processes, for some minutes.
 test-system: install

@@ -135,8 +135,8 @@ class Rider:
     def decide(self, epoch: int, history: History, fork: Fork) -> None:
         """Decide on what is known after this epoch: stay, or turn onto a path of its own.
 
-        After the last epoch nothing is asked, only the indicator is noted. A policy that raises has
-        failed; the others on the path go on.
+        After the last epoch nothing is asked, only the indicator is noted, while it still measures.
+        A policy that raises has failed; the others on the path go on.
         """
         last = epoch >= self.epochs
         began = time.perf_counter()
@@ -145,7 +145,7 @@ class Rider:
         try:
             action = None if last else self.policy.decide(history)
             seconds = time.perf_counter() - began
-            indicator = self.policy.indicator(history)
+            indicator = self.policy.indicator(history) if self.asks(epoch) else None
         except Exception as error:
             first = (str(error).splitlines() or [""])[0]
             self.state.failure = f"{type(error).__name__}: {first}"

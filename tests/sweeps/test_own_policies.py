@@ -97,7 +97,7 @@ def refusal(policies: list[Any]) -> str:
 def test_the_page_is_short() -> None:
     lines = PAGE.read_text().splitlines()
     assert len(lines) < 60
-    assert max(map(len, lines)) <= 132
+    assert max(map(len, lines)) <= 130
 
 
 @pytest.mark.usefixtures("folder")
