@@ -25,8 +25,12 @@ NETWORKS: dict[str, Any] = {
     "dense": "dense",
     "activation density": _KEEP,
     "activation density, new weights": {**_KEEP, "weights": "reinit"},
+    "activation density, 1 round": {**_KEEP, "rounds": 1},
+    "activation density, 2 rounds": {**_KEEP, "rounds": 2},
     "small from scratch": {"policy": "small_from_scratch", "of": _KEEP},
     "uniform": {"policy": "uniform", "of": _KEEP},
+    "1 round, small from scratch": {"policy": "small_from_scratch", "of": {**_KEEP, "rounds": 1}},
+    "1 round, uniform": {"policy": "uniform", "of": {**_KEEP, "rounds": 1}},
 }
 
 

@@ -92,16 +92,15 @@ class CoarseMacs(UniformMacs):
 
 
 class Study:
-    """One model: the records of a dense training, measured for all policies, and what they do to it.
+    """One model: the records of a dense training, measured for all policies, and what they do.
 
     refused: why a probe cannot be measured, by its key.
     """
 
     def __init__(self, name: str) -> None:
+        self.name = name
         model, pixels = made(name)
-        self.x = torch.randn(
-            BATCH, 3, pixels, pixels, generator=torch.Generator().manual_seed(0)
-        )
+        self.x = torch.randn(BATCH, 3, pixels, pixels, generator=torch.Generator().manual_seed(0))
         self.fresh = Pruner(
             model.train(),
             torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
@@ -112,7 +111,7 @@ class Study:
         self.refused: dict[str, str] = {}
         self.records = self._dense([p for p in POLICIES if (name, p) not in BROKEN])
         self.trained = self.step(self.fresh)  # and its optimizer has a state, which cuts must keep
-        self._ends: dict[Action, Record] = {}
+        self._proven: set[Action] = set()
 
     def _dense(self, names: list[str]) -> list[Record]:
         """Each probe is measured while a policy asks for it that has not acted."""
@@ -155,50 +154,57 @@ class Study:
     def first_action(self, policy: Policy) -> Action | None:
         """What it does first, in the course of the dense training."""
         other = policy.reference()
-        reference = self.end(other) if other else None
+        reference = self.after(self.expected(other)).measure() if other else None
+        layout = self.fresh.network.layout
         for count in range(1, len(self.records) + 1):
-            known, layout = self.records[:count], self.fresh.network.layout
-            if action := policy.decide(History.of(layout, known, EPOCHS, 0, reference)):
+            history = History.of(layout, self.records[:count], EPOCHS, 0, reference)
+            if action := policy.decide(history):
                 return action
         return None
 
-    def end(self, policy: Policy) -> Record:
-        """The record of an equal network that was pruned as it says and trained on."""
+    def expected(self, policy: Policy) -> Action:
+        """The same of one that acts."""
         action = self.first_action(policy)
         assert action, f"{policy!r} has done nothing after {EPOCHS - 1} of {EPOCHS} epochs"
-        if action not in self._ends:
-            self._ends[action] = self._pruned(action)
-        return self._ends[action]
+        return action
 
-    def _pruned(self, action: Action) -> Record:
+    def after(self, action: Action) -> Pruner:
+        """A network equal to the dense one, as the action has left it."""
         pruner = deepcopy(self.fresh)
-        network = pruner.network
-        dense = network.cost()
         pruner.apply(action)
-        cost = network.cost()
+        return pruner
+
+    def prove(self, action: Action) -> None:
+        """Raises AssertionError unless the action leaves a smaller network that can be trained."""
+        if action in self._proven:
+            return
+        pruner = self.after(action)
+        model, alive = pruner.network.model, pruner.network.alive
         if isinstance(action, Mask):
-            assert cost.masked == sum(masked(network.model, action.sparsity).values())
-            assert (cost.params, cost.units) == (dense.params, dense.units)
+            assert zeros(model) == share(model, action.sparsity)
         else:
-            assert cost.units == dense.units - len(action.units)
-            assert not network.alive[list(action.units)].any()
-            assert cost.params < dense.params
-            assert cost.macs < dense.macs
-        before = [weight.detach().clone() for _, weight in weight_tensors(network.model)]
+            assert [*(~alive).nonzero()[0]] == [*action.units]
+            assert size(model) < size(self.fresh.network.model)
+        before = [weight.detach().clone() for _, weight in weight_tensors(model)]
         assert self.step(pruner) == self.trained
-        now = [weight for _, weight in weight_tensors(network.model)]
-        assert not any(torch.equal(a, b) for a, b in zip(before, now, strict=True))
+        now = [weight for _, weight in weight_tensors(model)]
+        assert not all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
         if isinstance(action, Mask):
-            masked(network.model, action.sparsity)
-        return pruner.measure()
+            assert zeros(model) == share(model, action.sparsity)
+        self._proven.add(action)
 
 
-def masked(model: nn.Module, sparsity: float) -> dict[str, int]:
-    """The number of zeros in each weight tensor, which must be the right share."""
-    zeros = {name: int((weight == 0).sum()) for name, weight in weight_tensors(model)}
-    wanted = {name: round(sparsity * weight.numel()) for name, weight in weight_tensors(model)}
-    assert zeros == wanted
-    return zeros
+def size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def zeros(model: nn.Module) -> dict[str, int]:
+    return {name: int((weight == 0).sum()) for name, weight in weight_tensors(model)}
+
+
+def share(model: nn.Module, sparsity: float) -> dict[str, int]:
+    """Of the numbers of weights."""
+    return {name: round(sparsity * weight.numel()) for name, weight in weight_tensors(model)}
 
 
 def made(name: str) -> tuple[nn.Module, int]:
@@ -231,46 +237,32 @@ def acts(policy: Policy, history: History) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[*MODELS, *VISION])
 def study(request: pytest.FixtureRequest) -> Iterator[Study]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uniform, "UniformMacs", CoarseMacs)
         yield Study(request.param)
 
 
-@pytest.mark.parametrize(
-    ("study", "model", "name"),
-    [
-        pytest.param(
-            model,
-            model,
-            name,
-            id=f"{model}-{name}",
-            marks=[pytest.mark.xfail(reason=BROKEN[model, name], raises=RuntimeError, strict=True)]
-            if (model, name) in BROKEN
-            else [],
-        )
-        for model, name in product([*MODELS, *VISION], POLICIES)
-    ],
-    indirect=["study"],
-)
-def test_prunes_or_refuses(study: Study, model: str, name: str) -> None:
-    policy = parsed(name)
-    if (model, name) in BROKEN:
+@pytest.mark.parametrize("name", POLICIES)
+def test_prunes_or_refuses(study: Study, name: str, request: pytest.FixtureRequest) -> None:
+    policy, case = parsed(name), (study.name, name)
+    if case in BROKEN:
+        known = pytest.mark.xfail(reason=BROKEN[case], raises=RuntimeError, strict=True)
+        request.applymarker(known)
         for probe in policy.probes():
             probe.check(study.fresh.network)
             probe.score(study.fresh.network, 0)
     reasons = [study.refused[p.key] for p in policy.probes() if p.key in study.refused]
-    expected = REFUSED.get((model, name))
-    if expected is None:
-        assert not reasons, f"add it to REFUSED in {__file__}, if it must be"
-        if policy.first_action(EPOCHS) is None:
-            assert study.first_action(policy) is None
-        else:
-            study.end(policy)
-    else:
-        assert any(expected in reason for reason in reasons)
+    if case in REFUSED:
+        assert any(REFUSED[case] in reason for reason in reasons)
         assert not any("\n" in reason for reason in reasons)
+        return
+    assert not reasons, f"add it to REFUSED in {__file__}, if it must be"
+    if policy.first_action(EPOCHS) is None:
+        assert study.first_action(policy) is None
+    else:
+        study.prove(study.expected(policy))
 
 
 def test_the_tables_name_what_there_is() -> None:
