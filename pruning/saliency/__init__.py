@@ -1,4 +1,4 @@
-"""Saliencies: scores per unit, one file a score."""
+"""Probes: what policies have measured, one file each. Most are saliencies, scores per unit."""
 
 from pruning.saliency.activation_density import ActivationDensity
 from pruning.saliency.base import ActivationSaliency, Probe, Saliency
