@@ -83,6 +83,9 @@ class OneShot(Policy):
         gone = np.flatnonzero(history.last.alive & ~kept)
         if not len(gone):
             return None
+        if np.ptp(scores[history.last.alive]) == 0:
+            tied = f"saliency {self.saliency.key} was the same for all units: which went is chance"
+            warnings = (*warnings, tied)
         return Prune.of(gone, (*warnings, *self._on_the_floor(kept, history.layout)))
 
     def _on_the_floor(self, kept: Mask, layout: Layout) -> list[str]:

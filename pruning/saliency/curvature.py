@@ -44,6 +44,15 @@ def hessian_gradient(
     return {name: share * part for name, part in zip(weights, second, strict=True)}
 
 
+def check_twice_differentiable(network: Network, why: str) -> None:
+    """Raise ValueError for a network with a function of which torch has no second derivative."""
+    for name, module in network.model.named_modules():
+        if isinstance(module, nn.Hardsigmoid):
+            raise ValueError(
+                f"{why} needs second derivatives; torch has none of Hardsigmoid ({name!r})"
+            )
+
+
 def _gradient(
     model: nn.Module, sample: Sample, batch: object, weights: Sequence[Tensor], graph: bool = False
 ) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from pruning.saliency.base import Saliency
-from pruning.saliency.curvature import Statistics, hessian_gradient
+from pruning.saliency.curvature import Statistics, check_twice_differentiable, hessian_gradient
 from pruning.structure.network import Network
 
 
@@ -37,4 +37,5 @@ class GradientFlow(Saliency):
         )
 
     def check(self, network: Network) -> None:
-        """The sample comes with the training."""
+        """Refuse what has no second derivative; the sample comes with the training."""
+        check_twice_differentiable(network, self.name)

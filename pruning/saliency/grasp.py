@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pruning.saliency.base import Saliency
-from pruning.saliency.curvature import Statistics, hessian_gradient
+from pruning.saliency.curvature import Statistics, check_twice_differentiable, hessian_gradient
 from pruning.structure.network import Network
 
 
@@ -42,4 +42,5 @@ class Grasp(Saliency):
         )
 
     def check(self, network: Network) -> None:
-        """The sample comes with the training."""
+        """Refuse what has no second derivative; the sample comes with the training."""
+        check_twice_differentiable(network, self.name)

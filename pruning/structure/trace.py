@@ -15,6 +15,7 @@ from pruning.structure.copies import (
     first_samples,
     scrambled_copy,
 )
+from pruning.structure.modes import training_only
 from pruning.structure.tracer import Tracer
 from pruning.structure.units import Units, UntraceableError
 from pruning.structure.verify import refute
@@ -40,12 +41,18 @@ def trace_units(
             that fail are refused.
 
     Raises:
-        UntraceableError: no unit can be removed.
+        UntraceableError: no unit can be removed, or a part of the model runs in training only.
         ValueError: `protect` names no module of the model.
     """
     _check_protect(model, protect)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         dense, args = _runnable(model, example_input)
+        hidden = training_only(dense, args)
+        if hidden:
+            raise UntraceableError(
+                f"{type(model).__name__}: {hidden[0]!r} runs in training only, so that what it "
+                f"reads cannot be traced; build the network without it (aux_logits: false)"
+            )
         units = Tracer(dense, args).units(protect)
         if verify:
             guilty = refute(dense, args, units)

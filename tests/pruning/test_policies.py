@@ -277,3 +277,10 @@ def test_an_epoch_beyond_the_training_is_refused() -> None:
     AtEpoch(epoch=4).check(5)
     with pytest.raises(ValueError, match=r"epoch: 5 is not allowed: .* 5 epochs \(allowed: 0 to 4"):
         AtEpoch(epoch=5).check(5)
+
+
+def test_equal_scores_throughout_are_a_warning() -> None:
+    scores = np.ones(LAYOUT.total, dtype=np.float32)
+    action = AtEpoch(epoch=0).decide(history([record(0, LAYOUT, {"magnitude": scores})]))
+    assert action is not None
+    assert "saliency magnitude was the same for all units: which went is chance" in action.warnings

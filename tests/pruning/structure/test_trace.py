@@ -211,3 +211,36 @@ def test_resnet50_takes_seconds() -> None:
     start = time.perf_counter()
     trace_units(model, x)
     assert time.perf_counter() - start < 20
+
+
+class TwoHeads(nn.Module):
+    """As GoogLeNet's: one head is there in training only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.norm = nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.head, self.aux = nn.Linear(8, 10), nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.body(x)).relu().mean((2, 3))
+        return self.head(x) + self.aux(x) if self.training else self.head(x)
+
+
+def test_what_runs_in_training_only_is_refused_by_name() -> None:
+    model = TwoHeads().train()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(UntraceableError, match="TwoHeads: 'aux' runs in training only"):
+        trace_units(model, X)
+    assert model.training
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+
+
+class Spare(TwoHeads):
+    """Its second head is never there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.body(x)).relu().mean((2, 3)))
+
+
+def test_a_layer_that_never_runs_is_in_nobodys_way() -> None:
+    assert trace_units(Spare(), X).layout.names == ("body",)
