@@ -35,13 +35,17 @@ def main(arguments: Sequence[str]) -> int:
     """The command."""
     options = parser("benchmarks.fidelity bep", __doc__)
     options.add_argument("--pictures", type=Path, help="an npz data set, for a second task")
+    options.add_argument("--end", type=float, default=1.0, help="BEP's setting of that name")
     given = options.parse_args(arguments)
     tasks = {"digits": DIGITS}
     if given.pictures:
         tasks[given.pictures.stem] = pictures(given.pictures, Path(given.storage))
     content: list[dict[str, Any]] = []
     for task, fields in tasks.items():
-        beps = {one: policy({"policy": "bep", "penalty": one, "ratio": RATIO}) for one in PENALTIES}
+        beps = {
+            one: policy({"policy": "bep", "penalty": one, "ratio": RATIO, "end": given.end})
+            for one in PENALTIES
+        }
         curves = {name: _cuts(saliency, fields["epochs"]) for name, saliency in BESIDE.items()}
         controls = _controls(beps[1e-4])
         everything = [
@@ -55,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         found = {
             "task": task,
             "ratio": RATIO,
+            "end": given.end,
             "penalties": lines,
             "rank_correlation": {
                 "penalty, cost": _correlation(PENALTIES, [line["cost"] for line in lines]),

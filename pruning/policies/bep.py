@@ -38,8 +38,8 @@ class BEP(OneShot):
     remain and the training may cost so much [L]. Solved step by step [L, details G]: of joint
     samples s_i of s_T and their means mu keep the top B_s by mu; walk the other live units by
     falling mu, and keep unit a if mean_i max(0, s_i[a] - thr_i) >= penalty * (T - t), where thr_i
-    is sample i's B_s-th largest kept value; prune the rest. Before the last epoch cut to exactly
-    B_s by measured saliency.
+    is sample i's B_s-th largest kept value; prune the rest. At the end cut to exactly B_s by
+    measured saliency.
 
     penalty: the paper's lambda, which replaces its cost budget. In the unit of saliency, as T - t
     is the share of the training that is left [G]: larger prunes earlier, trains faster, risks
@@ -48,8 +48,10 @@ class BEP(OneShot):
     ratio: share of the units that is gone at the end; what remains is B_s. saliency: any will do
     [C]; on feature maps [L]. scope: ``layer`` gives each layer a B_s of its own, ``global`` one to
     all [G].
-    burn_in: share of the training before the first step [G]. every: epochs between steps; each
-    sees every epoch before it [G].
+    burn_in: share of the training before the first step [G]. every: epochs between steps; each sees
+    every epoch before it [G]. end: share of the training after which the budget is met, by the last
+    cut. 1 is the paper's T, before the last epoch [L]; a network that is cut there has no time left
+    to recover: short trainings want less [G].
     samples: S [L]. forecast: ``lmc`` is the paper's Gaussian process, the others are there to
     compare with. standardize: see `pruning.forecast.scale` [G]. seed: of the samples, mixed with
     the trial's.
@@ -68,6 +70,7 @@ class BEP(OneShot):
     saliency: AnySaliency = FeatureTaylor()
     scope: Scope = "layer"
     burn_in: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    end: Annotated[float, Field(gt=0, le=1)] = 1.0
     every: Annotated[int, Field(ge=1)] = 1
     samples: Annotated[int, Field(ge=1)] = 1000
     forecast: Kind = "lmc"
@@ -76,7 +79,7 @@ class BEP(OneShot):
 
     def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
         """Until the last decision."""
-        return epoch < epochs
+        return epoch <= self._last_decision(epochs)
 
     def decide(self, history: History) -> Prune | None:
         """What is not worth keeping, at a step; what is over B_s, before the last epoch.
@@ -85,8 +88,9 @@ class BEP(OneShot):
         """
         if history.epochs is None:
             raise ValueError("bep needs to know how many epochs there are")
-        if history.epoch >= history.epochs - 1:
-            return self.cut(history)
+        last = self._last_decision(history.epochs)
+        if history.epoch >= last:
+            return self.cut(history) if history.epoch == last else None
         if not self._is_step(history.epoch, history.epochs):
             return None
         if self.scores(history.last) is None:
@@ -100,7 +104,7 @@ class BEP(OneShot):
 
     def check(self, epochs: int) -> None:
         """Refuse a training that has no step before the last decision."""
-        if self._first_step(epochs) >= epochs - 1:
+        if self._first_step(epochs) >= self._last_decision(epochs):
             raise ValueError(
                 f"burn_in: {self.burn_in:g} is not allowed: nothing could be forecast in a "
                 f"training of {epochs} epochs before its last decision"
@@ -108,12 +112,15 @@ class BEP(OneShot):
 
     def first_action(self, epochs: int) -> tuple[int, int]:
         """From the first step to the last decision, which always cuts."""
-        last = max(0, epochs - 1)
+        last = self._last_decision(epochs)
         return min(self._first_step(epochs), last), last
 
     def action_key(self) -> Hashable:
         """Its own."""
         return Policy.action_key(self)
+
+    def _last_decision(self, epochs: int) -> int:
+        return max(0, min(epochs - 1, math.ceil(self.end * epochs - 1e-9)))
 
     def _first_step(self, epochs: int) -> int:
         return max(1, math.ceil(self.burn_in * epochs - 1e-9))

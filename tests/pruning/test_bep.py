@@ -316,3 +316,15 @@ def test_settings_round_trip() -> None:
     assert set(written) == {"policy", "penalty", "saliency", "every", "forecast", "seed"}
     assert policy.action_key() == BEP(**policy.model_dump()).action_key()
     assert policy.action_key() != BEP(penalty=1e-4).action_key()
+
+
+@pytest.mark.parametrize(("end", "last"), [(1.0, 11), (0.5, 6), (0.51, 7)])
+def test_the_budget_is_met_at_the_end_that_was_set(end: float, last: int) -> None:
+    policy = BEP(penalty=0.0, end=end, samples=50)
+    assert policy.first_action(12) == (2, last)
+    assert [policy.asks(epoch, 12, acted=True) for epoch in (last, last + 1)] == [True, False]
+
+
+def test_an_end_before_the_first_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing could be forecast"):
+        BEP(end=0.1, burn_in=0.2).check(20)
