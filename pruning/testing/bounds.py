@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 import time
@@ -54,7 +55,11 @@ def _within(policy: Policy, history: History, seconds: float, gib: float) -> Non
 
 
 def _restarted_peak() -> int:
-    """Begin to measure the peak anew, where the system can; the bytes from which it counts."""
+    """Begin to measure the peak anew, where the system can; the bytes from which it counts.
+
+    Garbage goes first: let go of meanwhile, it would hide as much of what is asked for.
+    """
+    gc.collect()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     return _peak()

@@ -221,7 +221,7 @@ class Hungry(Cuts):
     name: ClassVar[str] = "hungry"
 
     def decide(self, history: History) -> Any:
-        return super().decide(history) if np.ones((history.layout.total, 1000)).all() else None
+        return super().decide(history) if np.ones((history.layout.total, 2500)).all() else None
 
 
 class Early(Cuts):
