@@ -27,7 +27,7 @@ NARROW = 100
 paper's ResNets have 230 and more."""
 
 NARROW_THRESHOLD = 0.94
-"""Calibrated by ``benchmarks.fidelity epi`` on networks of 42 units a layer [G]."""
+"""Crossed in most trainings of networks of 42 units a layer (``benchmarks.fidelity epi``) [G]."""
 
 
 class EPI(Triggered):
