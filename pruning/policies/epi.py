@@ -27,7 +27,7 @@ NARROW = 100
 paper's ResNets have 230 and more."""
 
 NARROW_THRESHOLD = 0.9
-"""Crossed in 42 of 48 trainings of networks of 42 units a layer (``benchmarks.fidelity epi``) [G]."""
+"""Crossed in 42 of 48 trainings with 42 units a layer, by ``benchmarks.fidelity epi`` [G]."""
 
 
 class EPI(Triggered):
