@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.fidelity.regret import mean, spread
 from benchmarks.fidelity.study import by_policy, keep, parser, train
-from benchmarks.fidelity.tasks import DIGITS, pictures
+from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
 from pruning.policies import policy
 from sweeps.results import Row
@@ -39,9 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser("benchmarks.fidelity activation-density", __doc__)
     options.add_argument("--pictures", type=Path, help="an npz data set, for a second task")
     given = options.parse_args(arguments)
-    tasks = {"digits": DIGITS}
-    if given.pictures:
-        tasks[given.pictures.stem] = pictures(given.pictures, Path(given.storage))
+    tasks = chosen(given.pictures, Path(given.storage))
     lines: list[dict[str, Any]] = []
     for task, content in tasks.items():
         name = f"activation-density-{task}"

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.fidelity.regret import Ends, mean, spread
 from benchmarks.fidelity.study import by_policy, keep, parser, train
-from benchmarks.fidelity.tasks import DIGITS, pictures
+from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
 from pruning.policies import Policy, policy
 from sweeps.results import Row
@@ -37,9 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument("--pictures", type=Path, help="an npz data set, for a second task")
     options.add_argument("--end", type=float, default=1.0, help="BEP's setting of that name")
     given = options.parse_args(arguments)
-    tasks = {"digits": DIGITS}
-    if given.pictures:
-        tasks[given.pictures.stem] = pictures(given.pictures, Path(given.storage))
+    tasks = chosen(given.pictures, Path(given.storage))
     content: list[dict[str, Any]] = []
     for task, fields in tasks.items():
         beps = {

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.fidelity.regret import Ends, judged, mean, oracle, spread
 from benchmarks.fidelity.study import by_policy, keep, parser, train
-from benchmarks.fidelity.tasks import DIGITS, pictures
+from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
 from pruning.policies import Policy, policy
 
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument("--pictures", type=Path, help="an npz data set, for a second task")
     options.add_argument("--grid", type=int, nargs="+", default=list(range(10)))
     given = options.parse_args(arguments)
-    tasks = {"digits": DIGITS}
-    if given.pictures:
-        tasks[given.pictures.stem] = pictures(given.pictures, Path(given.storage))
+    tasks = chosen(given.pictures, Path(given.storage))
     cuts = [(ratio, saliency) for ratio in RATIOS for saliency in SALIENCIES]
     everything = [policy("dense")]
     for cut in cuts:

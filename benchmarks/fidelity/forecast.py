@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.fidelity.regret import spread
 from benchmarks.fidelity.study import keep, parser
-from benchmarks.fidelity.tasks import DIGITS, pictures
+from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
 from pruning.forecast import Kind, forecast
 from pruning.history import Record
@@ -44,9 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument("--pictures", type=Path, help="an npz data set, for a second task")
     options.add_argument("--epochs", type=int, default=30)
     given = options.parse_args(arguments)
-    tasks = {"digits": DIGITS}
-    if given.pictures:
-        tasks[given.pictures.stem] = pictures(given.pictures, Path(given.storage))
+    tasks = chosen(given.pictures, Path(given.storage))
     lines = [
         {"task": name, "saliency": asked, "share": share, **_judge(histories, asked, share)}
         for name, fields in tasks.items()

@@ -21,6 +21,11 @@ DIGITS: dict[str, Any] = {
 SAMPLES = {"train": 2000, "test": 2000}
 
 
+def chosen(source: Path | None, folder: Path) -> dict[str, dict[str, Any]]:
+    """The tasks of a study by name: digits, and pictures of an npz data set if there is one."""
+    return {"digits": DIGITS} | ({source.stem: pictures(source, folder)} if source else {})
+
+
 def pictures(source: Path, folder: Path) -> dict[str, Any]:
     """2,000 training pictures of an npz data set at half size (1,500 to train on), 2,000 test.
 

@@ -18,8 +18,9 @@ from sweeps.config import Sweep
 from sweeps.results import COLUMNS, METRICS, Row
 from sweeps.run import Mode, Outcome, read_rows, run
 from sweeps.sharing import conductor
-from sweeps.sharing.rider import ENDED_WORKER
-from sweeps.storage.store import Store
+from sweeps.sharing.library import Library
+from sweeps.sharing.rider import ENDED_WORKER, State
+from sweeps.storage.store import Store, Stored
 
 POLICIES = '''
 import os, signal
@@ -162,11 +163,21 @@ def test_the_books_balance(sweep: SimpleNamespace) -> None:
     spent = sum(row["gpu_hours_spent"] for row in sweep.rows) * 3600
     decided = sum(row["decide_seconds"] or 0 for row in sweep.rows)
     assert spent == pytest.approx(sweep.busy + decided, rel=0.02)
-    dense, *pruned = sweep.rows[:4]
-    assert dense["gpu_hours"] < dense["gpu_hours_spent"]  # it came first: starting, snapshots
-    assert all(
-        row["gpu_hours"] > row["gpu_hours_spent"] for row in pruned if row["prune_epochs"][0] > 1
-    )
+    dense, *pruned = (spec.address for spec in sweep.trials[:4])
+    for key, row in zip([dense, *pruned], sweep.rows, strict=False):
+        for stored in course(sweep.store, key)[1:]:
+            train, dense_pays = stored.record.seconds["train"], stored.charges.get(dense, 0.0)
+            shared = stored.record.epoch <= (row["prune_epochs"] or [4])[0]
+            assert (dense_pays if shared else stored.charges[key]) >= train
+            if not shared:
+                assert not dense_pays
+        assert row["gpu_hours"] * 3600 >= row["train_seconds"]
+
+
+def course(store: Store, key: str) -> list[Stored]:
+    """The epochs a trial stands on."""
+    state = State.from_json((store.trial(key) or {})["state"])
+    return Library(store).course(state.path, state.epoch)
 
 
 def again(sweep: SimpleNamespace, mode: Mode = Mode()) -> Outcome:  # noqa: B008
