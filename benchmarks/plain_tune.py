@@ -28,7 +28,8 @@ from pruning.errors import InputError
 from pruning.policies.registry import policy
 from pruning.training.task import Task
 from pruning.training.trial import Trial
-from sweeps.config import Sweep, TrialSpec, read
+from sweeps.config import Sweep, read
+from sweeps.trials import TrialSpec
 
 FINALS = (
     "prune_epochs sparsity unit_sparsity params macs train_flops val_accuracy test_accuracy"

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pruning.errors import InputError, unknown
 from pruning.policies import Policy
-from pruning.policies.registry import policy as parse_policy
 from pruning.policies.registry import specify
 from pruning.settings import Settings, digest
 from pruning.training.task import Task
-from sweeps.grid import expand
+from sweeps.entries import Entry, take_out, walk
 from sweeps.results import OBJECTIVES
+from sweeps.search.settings import Search
+from sweeps.trials import TrialSpec
 
 
 class Resources(Settings):
@@ -34,76 +33,41 @@ class Resources(Settings):
         return self.gpus or self.cpus
 
 
-@dataclass(frozen=True)
-class TrialSpec:
-    """One policy with its settings, on one task and one seed."""
-
-    task: Task
-    policy: Policy
-    seed: int
-
-    @cached_property
-    def address(self) -> str:
-        """Where its results are stored: the digest of everything that determines them."""
-        parts = {"task": self.task.identity(), "policy": self.setting, "seed": self.seed}
-        return digest(parts)
-
-    @cached_property
-    def setting(self) -> dict[str, Any]:
-        """The policy as a sweep file writes it, defaults left out."""
-        return specify(self.policy)
-
-    @property
-    def shown(self) -> dict[str, Any]:
-        """The policy as results show it: its ratio even where that is the default."""
-        ratio = getattr(self.policy, "ratio", None)
-        shown = {"policy": self.setting["policy"], "ratio": ratio, **self.setting}
-        return {key: value for key, value in shown.items() if value is not None}
-
-    @property
-    def id(self) -> str:
-        """A name to read and to copy: policy, address, seed."""
-        name = re.sub(r"[^A-Za-z0-9_]+", "_", self.setting["policy"])
-        return f"{name}-{self.address[:8]}-s{self.seed}"
-
-    @property
-    def reference(self) -> TrialSpec | None:
-        """The trial that this one, a control, is compared with."""
-        policy = self.policy.reference()
-        return TrialSpec(self.task, policy, self.seed) if policy else None
-
-    def to_json(self) -> dict[str, Any]:
-        """What another process needs to run it."""
-        task = self.task.model_dump(mode="json")
-        return {"task": task, "policy": self.setting, "seed": self.seed}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TrialSpec:
-        """The inverse of ``to_json``."""
-        return cls(Task.parse(data["task"]), parse_policy(data["policy"]), data["seed"])
-
-
 class Sweep(Settings):
     """A sweep file.
 
-    policies: each a name or a mapping ``{policy: name, field: value or {grid: [...]}}``.
-    objectives: what the Pareto set is about. retries: how often in a row training that was lost
-    with its worker is tried again without getting further. snapshots: which are kept: ``all``,
-    those of dense training (``trunk``), ``forks`` only, or every n-th; what is missing is trained
-    again when it is needed.
+    policies: each a name or a mapping ``{policy: name, field: value or space}``. In place of any
+    value in them and in ``task`` may stand ``{grid: [...]}`` or a space that ``search`` samples.
+    objectives: what the Pareto set is about. reference: the point that the hypervolume is measured
+    from, a value an objective; by default the worst of each. retries: how often in a row training
+    that was lost with its worker is tried again without getting further. snapshots: which are kept:
+    ``all``, those of dense training (``trunk``), ``forks`` only, or every n-th; what is missing is
+    trained again when it is needed. varied: the spaces that stood in ``task``, by dotted name; the
+    task has a middle value in their place.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     task: Task
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     policies: Annotated[tuple[Any, ...], Field(min_length=1)]
+    search: Search | None = None
     objectives: Annotated[dict[str, Literal["max", "min"]], Field(min_length=1)] = {
         "val_accuracy": "max",
         "gpu_hours": "min",
     }
+    reference: dict[str, float] | None = None
     resources: Resources = Resources()
     retries: Annotated[int, Field(ge=0)] = 2
     snapshots: Literal["all", "trunk", "forks"] | Annotated[int, Field(ge=1)] = "trunk"
+    varied: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_out_spaces(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("task"), Mapping):
+            return data
+        task, varied = take_out(data["task"])
+        return {**data, "task": task, "varied": varied} if varied else data
 
     @field_validator("objectives")
     @classmethod
@@ -120,58 +84,80 @@ class Sweep(Settings):
             raise ValueError(f"{list(given)} names a seed twice")
         return given
 
+    @model_validator(mode="after")
+    def _reference_fits(self) -> Sweep:
+        if self.reference is not None and set(self.reference) != set(self.objectives):
+            raise ValueError(
+                f"reference: {self.reference} is not allowed: a value for each objective "
+                f"({', '.join(self.objectives)})"
+            )
+        return self
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Every policy of the file on every task of the file, grids walked.
+
+        Raises InputError for what does not fit, and for spaces without a search or a search without
+        spaces.
+        """
+        found = walk(self.task, self.varied, self.policies)
+        sampled = [f"{entry.where}.{place}" for entry in found for place in entry.spaces]
+        if sampled and self.search is None:
+            place = sampled[0].replace("task:", "task.")
+            raise InputError(
+                f"search: missing; {place} is to be sampled, which needs for example "
+                "search: {sampler: tpe, trials: 50}"
+            )
+        if self.search and not sampled:
+            raise InputError(
+                "search: nothing in task or policies is to be sampled (allowed: {choice: [...]}, "
+                "{uniform: [low, high]}, {log_uniform: [low, high]}, {int: [low, high]})"
+            )
+        return found
+
+    def kept_in(self, study: str) -> Sweep:
+        """This sweep with its search in another database. Raises InputError if it has none."""
+        if self.search is None:
+            raise InputError("--study: is for a sweep with a search, which this file has not")
+        search = self.search.model_copy(update={"study": study})
+        return self.model_copy(update={"search": search})
+
     def trials(self) -> list[TrialSpec]:
-        """Every trial once, seed by seed, those that controls refer to before them.
+        """Every trial that is known beforehand once: task by task, seed by seed.
 
-        Raises InputError for a policy that does not fit.
+        Those that controls refer to stand before them. Raises InputError for what does not fit.
         """
-        chosen = self.chosen()
-        return [TrialSpec(self.task, policy, s) for s in self.seeds for _, policy in chosen]
+        found: dict[str, TrialSpec] = {}
+        fixed = [entry for entry in self.entries if not entry.spaces]
+        tasks = dict.fromkeys(entry.place for entry in fixed)
+        for place in tasks:
+            for seed in self.seeds:
+                for entry in fixed:
+                    if entry.place == place:
+                        for spec in entry.at({}, seed).line():
+                            found.setdefault(spec.address, spec)
+        return list(found.values())
 
-    def chosen(self) -> list[tuple[str, Policy]]:
-        """Every policy once, with the first entry of the sweep file that asks for it.
+    def examples(self) -> list[tuple[str, Task, Policy]]:
+        """For each entry of the file the tasks and policies it may come to at the outside.
 
-        Raises InputError for a policy that does not fit.
+        Raises InputError for the first that does not fit.
         """
-        chosen: dict[str, tuple[str, Policy]] = {}
-        for index, entry in enumerate(self.policies):
-            field = f"policies.{index}"
-            for policy in self._policies(field, entry):
-                for one in (*_references(policy), policy):
-                    chosen.setdefault(digest(specify(one)), (field, one))
-        return list(chosen.values())
-
-    def _policies(self, field: str, entry: Any) -> list[Policy]:
-        try:
-            options = expand(entry)
-        except ValueError as error:
-            raise InputError(f"{field}.{error}") from None
-        return [self._policy(field, option) for option in options]
-
-    def _policy(self, field: str, option: Any) -> Policy:
-        try:
-            policy = parse_policy(option, field)
-        except InputError:
-            raise
-        except ValueError as error:
-            raise InputError(f"{field}: {error}") from None
-        try:
-            policy.check(self.task.epochs)
-        except ValueError as error:
-            raise InputError(f"{field}.{error}") from None
-        return policy
-
-
-def _references(policy: Policy) -> list[Policy]:
-    """The policies that must have ended before this one begins, the first first."""
-    reference = policy.reference()
-    return [*_references(reference), reference] if reference else []
+        found: dict[str, tuple[str, Task, Policy]] = {}
+        for entry in self.entries:
+            for values in entry.outside():
+                for spec in entry.at(values, self.seeds[0]).line():
+                    name = digest([spec.task.identity(), specify(spec.policy)])
+                    found.setdefault(name, (entry.where, spec.task, spec.policy))
+        return list(found.values())
 
 
 def read(path: Path, changes: Sequence[str] = ()) -> Sweep:
     """A sweep file with ``key=value`` changes applied. Raises InputError."""
     try:
-        data = yaml.safe_load(path.read_text())
+        text = path.read_text()
+        _no_name_twice(yaml.compose(text, yaml.SafeLoader))
+        data = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -181,6 +167,22 @@ def read(path: Path, changes: Sequence[str] = ()) -> Sweep:
     for change in changes:
         _set(data, change)
     return Sweep.parse(data)
+
+
+def _no_name_twice(node: yaml.Node | None, place: str = "") -> None:
+    """YAML itself would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        known: set[str] = set()
+        for key, value in node.value:
+            name = f"{place}.{key.value}" if place else str(key.value)
+            if name in known:
+                line = key.start_mark.line + 1
+                raise InputError(f"{name}: stands here twice (the second time in line {line})")
+            known.add(name)
+            _no_name_twice(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _no_name_twice(value, f"{place}.{index}")
 
 
 def _set(data: dict[str, Any], change: str) -> None:

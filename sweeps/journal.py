@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sweeps.config import TrialSpec
 from sweeps.curves import Point, course, outcome
 from sweeps.progress import Display
 from sweeps.results import METRICS
@@ -15,7 +14,9 @@ from sweeps.sharing.library import Library, Lost
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import Rider, code
 from sweeps.storage.store import Stored
+from sweeps.tracking.session import Status
 from sweeps.tracking.tracker import Tracker
+from sweeps.trials import TrialSpec
 
 LIVE_SHARE = 0.1
 """Share of the time that the curves of trials that still run may take; many ride one epoch."""
@@ -37,6 +38,7 @@ class Journal:
         self.trials, self.library = trials, library
         self.tracker, self.display = tracker, display
         self.trained = 0
+        self.resting: set[str] = set()  # trials that are paused, by key
         self._open: set[str] = set()
         self._sent: dict[str, int] = {}  # the last epoch sent, by key, the stalest first
         self._began, self._sending = time.monotonic(), 0.0
@@ -54,16 +56,35 @@ class Journal:
         if self._sending < LIVE_SHARE * (time.monotonic() - self._began):
             self._send_stalest(riders)
 
-    def ended(self, rider: Rider, epochs: Sequence[Stored]) -> None:
-        """A rider has come to its end: keep how it went, and tell MLflow."""
+    def ended(self, rider: Rider, epochs: Sequence[Stored]) -> Mapping[str, Any]:
+        """A rider has come to its end: keep how it went, and tell MLflow. Returns its result."""
         spec = self.trials[rider.key]
         result = outcome(epochs, rider)
-        remembered = {"code": code(rider.policy), "state": rider.state.to_json()}
         if rider.state != rider.remembered or rider.state.failure is not None:
-            self.library.store.write_trial(rider.key, {**result, **remembered})
+            self._keep(rider, result)
         self._sent.pop(rider.key, None)
         points = course(epochs, rider) if rider.finished else []
         self.final(spec, result, points)
+        return result
+
+    def paused(self, rider: Rider) -> None:
+        """A rider rests: the search thinks others better; it may be called back."""
+        self.resting.add(rider.key)
+        self._sent.pop(rider.key, None)
+        reason = f"others looked better after epoch {rider.state.epoch}"
+        spent = {"gpu_hours_spent": 0.0}
+        with suppress(Lost):
+            epochs = self.library.course(rider.state.path, rider.state.epoch)
+            charged = sum(stored.charges.get(rider.key, 0.0) for stored in epochs)
+            spent = {"gpu_hours_spent": charged / 3600}
+            self._curve(self.trials[rider.key], course(epochs, rider))
+        result = {"status": "paused", "reason": reason, "summary": spent}
+        self._keep(rider, result)
+        self.final(self.trials[rider.key], result, [])
+
+    def _keep(self, rider: Rider, result: Mapping[str, Any]) -> None:
+        known = {"code": code(rider.policy), "state": rider.state.to_json(), "ended": time.time()}
+        self.library.store.write_trial(rider.key, {**result, **known})
 
     def final(self, spec: TrialSpec, result: Mapping[str, Any], points: list[Point]) -> None:
         """A trial's result."""
@@ -78,7 +99,8 @@ class Journal:
         else:
             tags["reason"] = result["reason"]
         figures = {name: float(summary[name]) for name in METRICS if name in summary}
-        self.tracker.finish(spec.id, figures, tags, "FINISHED" if finished else "FAILED")
+        ends: dict[str, Status] = {"finished": "FINISHED", "paused": "KILLED"}
+        self.tracker.finish(spec.id, figures, tags, ends.get(result["status"], "FAILED"))
 
     def _send_stalest(self, riders: Mapping[str, Rider]) -> None:
         for key, sent in self._sent.items():

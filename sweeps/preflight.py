@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -15,28 +17,35 @@ from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.batches import Batch
 from pruning.training.data import Data, load
 from pruning.training.loop import open_data, open_model
-from sweeps.config import Sweep, TrialSpec
+from pruning.training.task import Task
+from sweeps.config import Sweep
+from sweeps.trials import TrialSpec
 
 
 def check(sweep: Sweep) -> list[TrialSpec]:
-    """The sweep's trials, if its data loads, its model fits and its policies can be asked.
+    """The trials known beforehand, if data loads, models fit and policies can be asked.
 
-    Raises InputError, one line.
+    Of a task with spaces each is tried at its bounds. Raises InputError, one line.
     """
-    trials = sweep.trials()
-    _try_own_policies(sweep)
-    task = sweep.task
-    data = open_data(task, torch.device("cpu"))
-    model = open_model(task, data, seed=sweep.seeds[0])
+    trials, examples = sweep.trials(), sweep.examples()
+    _try_own_policies(examples)
+    for task in {task.address(): task for _, task, _ in examples}.values():
+        _try_task(task, sweep.seeds[0], [p for _, t, p in examples if t == task])
     load.cache_clear()
+    return trials
+
+
+def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
+    data = open_data(task, torch.device("cpu"))
+    model = open_model(task, data, seed=seed)
     if task.batch_size > len(data.train):
         raise InputError(
             f"task.batch_size: {task.batch_size} is not allowed: the training part has "
             f"{len(data.train)} samples"
         )
-    probes = {probe.key: probe for trial in trials for probe in trial.policy.probes()}
+    probes = {probe.key: probe for policy in policies for probe in policy.probes()}
     if not probes:
-        return trials
+        return
     try:
         network = Network(model, torch.zeros(2, *data.shape), protect=task.protect)
     except UntraceableError as error:
@@ -49,13 +58,12 @@ def check(sweep: Sweep) -> list[TrialSpec]:
                 probe.check(network)
         except ValueError as error:
             raise InputError(f"policies: {error}") from None
-    return trials
 
 
-def _try_own_policies(sweep: Sweep) -> None:
+def _try_own_policies(examples: Sequence[tuple[str, Task, Policy]]) -> None:
     """Policies that are none of ours must keep the contract; one that raises may do so at work."""
     tried: set[type[Policy]] = set(POLICIES.values())
-    for field, policy in sweep.chosen():
+    for field, _, policy in examples:
         if type(policy) in tried:
             continue
         tried.add(type(policy))

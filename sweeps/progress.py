@@ -52,7 +52,7 @@ class Display:
         self._done[trial] = self.epochs
         if result["status"] == "finished":
             self.finished += 1
-        else:
+        elif result["status"] == "failed":
             self.failed += 1
             self._bar.console.print(f"[red]{trial} failed:[/] {escape(result['reason'])}")
         self._show()
@@ -62,7 +62,8 @@ class Display:
         failed = f", {self.failed} failed" if self.failed else ""
         what = f"{self.finished}/{self.trials} trials{failed}"
         if self._task is not None:
-            self._bar.update(self._task, completed=done, description=what)
+            total = self.trials * self.epochs
+            self._bar.update(self._task, completed=done, total=total, description=what)
         if not self.console.is_terminal and time.monotonic() - self._said > _PLAIN_SECONDS:
             self._said = time.monotonic()
             total = self.trials * self.epochs

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.pareto import pareto
+from sweeps.front import pareto
 
 COLUMNS = (
     "trial policy settings seed status prune_epochs sparsity unit_sparsity weight_sparsity params "

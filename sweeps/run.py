@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from pruning.settings import digest
-from sweeps.config import Sweep, TrialSpec
-from sweeps.journal import Journal
+from sweeps.config import Sweep
+from sweeps.driver import Driver
 from sweeps.progress import Display
 from sweeps.results import Row, mark_pareto, row
-from sweeps.sharing.library import Library
-from sweeps.sharing.ride import Report
-from sweeps.sharing.rider import Rider, remembered
-from sweeps.sharing.tree import Tree
+from sweeps.standing import Standing, standing
+from sweeps.storage.files import here
 from sweeps.storage.lock import locked
-from sweeps.storage.store import Branching, Store, folder_name
+from sweeps.storage.store import Store, folder_name
+from sweeps.tracking.address import without_password
 from sweeps.tracking.tracker import Tracker
+from sweeps.trials import TrialSpec
+
+if TYPE_CHECKING:  # Optuna takes a second to import
+    from sweeps.search.study import Study
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a sweep went.
 
-    rows: one a trial. trained: epochs this run has trained. distinct: epochs that the finished
-    trials stand on. alone: what they would have been, each trial for itself.
+    rows: one a trial. standing: the front and what is saved. trained: epochs this run has trained. distinct: epochs that the finished
+    trials stand on. alone: what they would have been, each trial for itself. study: where that of the
+    search is, without a password.
     """
 
     rows: list[Row]
+    standing: Standing
     trained: int
     distinct: int
     alone: int
+    study: str | None = None
+
+
+Pictures = Callable[[Standing], Iterable[Path]]
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,17 @@ def run(
     tracking_uri: str,
     console: Console,
     mode: Mode = Mode(),
+    pictures: Pictures = lambda standing: (),
 ) -> Outcome:
     """Train what is not stored yet. Ray must be connected, unless ``mode`` only replays.
 
     Run again, it goes on: what is stored is replayed. MLflow is told about all trials; what it has
-    already is not logged twice. One driver at a time works on a task, a second one waits. Raises
-    StorageError if the storage fails.
+    already is not logged twice. One driver at a time works on a task (of one with sampled fields
+    the middle counts), a second one waits. pictures: makes the files that the sweep's run in MLflow
+    is to hold, once the sweep has ended. Raises StorageError if the storage fails.
     """
-    task = sweep.task.address()
+    entries = {entry.place: entry for entry in sweep.entries}.values()
+    tasks = sorted({entry.at(entry.base, 0).task.address() for entry in entries})
     name = sweep_name(sweep, mode)
 
     def waiting(holder: dict[str, Any]) -> None:
@@ -73,9 +86,9 @@ def run(
             markup=False,
         )
 
-    names = [f"task-{task}", f"sweep-{folder_name(name)}"]
+    names = [*(f"task-{task}" for task in tasks), f"sweep-{folder_name(name)}"]
     with locked(store.files, names, owner=f"sweep {name!r}", wait=waiting):
-        return _run(sweep, trials, store, tracking_uri, console, mode)
+        return _run(sweep, trials, store, tracking_uri, console, mode, pictures)
 
 
 def sweep_name(sweep: Sweep, mode: Mode) -> str:
@@ -90,62 +103,59 @@ def _run(
     tracking_uri: str,
     console: Console,
     mode: Mode,
+    pictures: Pictures,
 ) -> Outcome:
     name = sweep_name(sweep, mode)
-    keys = [_key(spec, mode) for spec in trials]
-    described = [
-        {"id": spec.id, "key": key, "setting": spec.shown, "seed": spec.seed}
-        for key, spec in zip(keys, trials, strict=True)
-    ]
-    content = {"name": name, "objectives": sweep.objectives, "trials": described}
-    store.write_sweep(name, {**content, "config": sweep.model_dump(mode="json")})
-    library = Library(store)
-    tree = Tree(library, sweep.retries)
     tracker = Tracker(tracking_uri, name, name, {"earlyprune.sweep": name})
-    by_key = dict(zip(keys, trials, strict=True))
     ended = False
     try:
+        study = open_study(sweep, name, store) if sweep.search else None
         with Display(console, len(trials), sweep.task.epochs) as display:
-            journal = Journal(by_key, library, tracker, display)
-
-            def heard(report: Report | None) -> None:
-                journal.heard(report, tree.riders)
-                while tree.ended:
-                    journal.ended(*tree.ended.pop(0))
-
-            for order, (key, spec) in enumerate(by_key.items()):
-                _join(tree, journal, order, key, spec, mode)
-                heard(None)
-            if mode.train and not tree.done:
-                _train(sweep, tree, heard)
+            driver = Driver(sweep, name, store, tracker, display, mode.independent, study)
+            driver.start(trials)
+            if mode.train:
+                _train(sweep, driver)
+            if driver.searcher:
+                driver.searcher.close()
         rows = read_rows(store, name)
+        stands = standing(rows, sweep.objectives, sweep.reference)
+        tracker.figures(stands.figures())
+        for path in pictures(stands):
+            tracker.artifact(path)
         ended = all(row["status"] != "unfinished" for row in rows)
     finally:
         tracker.close("FINISHED" if ended else "KILLED")
-    finished = [rider for rider in tree.riders.values() if rider.finished]
-    distinct = {place for rider in finished for place in library.places(rider)}
-    return Outcome(rows, journal.trained, len(distinct), len(finished) * sweep.task.epochs)
+    finished = [rider for rider in driver.tree.riders.values() if rider.finished]
+    distinct = {place for rider in finished for place in driver.library.places(rider)}
+    alone = sum(rider.epochs for rider in finished)
+    place = without_password(study.address) if study else None
+    return Outcome(rows, stands, driver.journal.trained, len(distinct), alone, place)
 
 
-def _key(spec: TrialSpec, mode: Mode) -> str:
-    return digest([spec.address, "alone"]) if mode.independent else spec.address
+def open_study(sweep: Sweep, name: str, store: Store) -> Study:
+    """The study of a sweep's search; of another space, or other objectives, it is another one.
+
+    Raises InputError if its database cannot be used.
+    """
+    search = sweep.search
+    assert search is not None
+    from sweeps.search.study import Study
+
+    address = search.study or f"sqlite:///{here(store.files.address) / 'optuna.db'}"
+    policies = [[entry.policy, dict(entry.changes)] for entry in sweep.entries if entry.spaces]
+    space = digest([sweep.task.identity(), policies, sweep.objectives, list(sweep.seeds)], 6)
+    return Study(
+        address, f"{name} {space}", sweep.objectives, search.sampler, search.seed, search.trials
+    )
 
 
-def _join(tree: Tree, journal: Journal, order: int, key: str, spec: TrialSpec, mode: Mode) -> None:
-    store = tree.library.store
-    known = store.trial(key)
-    state, fatal = remembered(known, spec.policy)
-    if known and fatal:
-        return journal.final(spec, known, [])  # it would end this process too
-    trunk = Branching(spec.task, spec.seed, key if mode.independent else None)
-    after = _key(spec.reference, mode) if spec.reference else None
-    tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state, after))
-
-
-def _train(sweep: Sweep, tree: Tree, heard: Any) -> None:
+def _train(sweep: Sweep, driver: Driver) -> None:
+    if driver.tree.done and not driver.more() and driver.tree.done:
+        return
     from sweeps.sharing.conductor import Conductor
 
-    conductor = Conductor(tree, sweep.resources, sweep.snapshots, heard)
+    tree = driver.tree
+    conductor = Conductor(tree, sweep.resources, sweep.snapshots, driver.heard, driver.more)
     try:
         conductor.run()
     finally:

@@ -14,10 +14,11 @@ from benchmarks.output import command, made, write_json
 from cluster.connection import ray_session
 from pruning.policies import Policy
 from sweeps import preflight
-from sweeps.config import Sweep, TrialSpec
+from sweeps.config import Sweep
 from sweeps.results import Row
 from sweeps.run import run
 from sweeps.storage.store import Store
+from sweeps.trials import TrialSpec
 
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:

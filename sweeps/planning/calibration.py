@@ -12,8 +12,9 @@ from pruning.errors import InputError
 from pruning.structure.units import UntraceableError
 from pruning.training.batches import Batch, Batches
 from pruning.training.loop import Training
-from sweeps.config import Sweep, TrialSpec
+from sweeps.config import Sweep
 from sweeps.planning.timings import Timings
+from sweeps.trials import TrialSpec
 
 TRAIN_SECONDS = 5.0
 EVALUATE_SECONDS = 1.0

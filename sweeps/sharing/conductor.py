@@ -29,16 +29,22 @@ _log = logging.getLogger(__name__)
 class Conductor:
     """Trains a tree to its end.
 
-    heard: called after every change, with the report if there was one; what it raises ends the
-    sweep. Raises StorageError if the storage fails, here or on a worker: what is stored stays, and
-    to run again is to go on.
+    more: called where nothing waits for a worker; lets more riders join, and says whether others
+    may come later. heard: called after every change, with the report if there was one. What either
+    raises ends the sweep. Raises StorageError if the storage fails, here or on a worker: what is
+    stored stays, and to run again is to go on.
     """
 
     def __init__(
-        self, tree: Tree, resources: Resources, keep: Keep, heard: Callable[[Report | None], None]
+        self,
+        tree: Tree,
+        resources: Resources,
+        keep: Keep,
+        heard: Callable[[Report | None], None],
+        more: Callable[[], bool] = lambda: False,
     ) -> None:
         self.tree, self.resources, self.keep = tree, resources, keep
-        self.heard = heard
+        self.heard, self.more = heard, more
         files = tree.library.store.files
         self.storage = files.address if files.remote else str(Path(files.address).resolve())
         self.trouble: Exception | None = None
@@ -70,6 +76,16 @@ class Conductor:
         if self.trouble:
             raise self.trouble
 
+    def next(self) -> Branch | None:
+        """What to train next, None if nothing waits now. Raises StopIteration at the end."""
+        branch = self.tree.next()
+        if branch is None:
+            others = self.more()
+            branch = self.tree.next()
+            if branch is None and self.tree.done and not others:
+                raise StopIteration
+        return branch
+
     def order(self, branch: Branch) -> dict[str, Any]:
         """What a worker needs to train a branch."""
         return {
@@ -89,10 +105,16 @@ class Conductor:
             "keep": self.keep,
             "measure": [(specify_probe(probe), until) for probe, until in branch.measure],
             "careful": branch.careful,
+            "marks": self.marks(branch),
             "threads": self.resources.cpus,
             "gpus": self.resources.gpus,
             "devices": self.resources.devices,
         }
+
+    def marks(self, branch: Branch) -> list[int]:
+        """The epochs after which a worker is to report."""
+        tree = self.tree
+        return tree.judge.marks(branch.riders[0].epochs) if tree.judge else []
 
     def hear(self, result: dict[str, Any]) -> bool:
         """A worker's result. Returns whether it is to go on."""
@@ -149,10 +171,12 @@ class _Branches(_Silent, Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         conductor = self.conductor
-        if conductor.trouble or conductor.tree.done:
+        if conductor.trouble:
             return str(Searcher.FINISHED)
         try:
-            branch = conductor.tree.next()
+            branch = conductor.next()
+        except StopIteration:
+            return str(Searcher.FINISHED)
         except Exception as error:
             conductor.trouble = error
             return str(Searcher.FINISHED)

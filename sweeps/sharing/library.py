@@ -100,6 +100,10 @@ class Library:
         path, epoch = rider.state.path, rider.state.epoch
         return {place for place in self._owners(path, epoch) if place[1] > 0}
 
+    def owners(self, rider: Rider) -> list[tuple[str, int]]:
+        """For every epoch that a rider has behind it, the untrained network's first, its place."""
+        return self._owners(rider.state.path, rider.state.epoch)
+
     def trunk(self, path: str) -> Branching:
         """Where a path begins. Raises Lost."""
         trunk = self.store.path(self._line(path)[0][0])

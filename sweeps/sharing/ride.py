@@ -6,7 +6,7 @@ A ride knows neither Ray nor torch: it drives whatever can train an epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -110,13 +110,14 @@ class Ride:
         measure: Sequence[tuple[Probe, int]] = (),
         devices: float = 1,
         careful: bool = False,
+        marks: Collection[int] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.path = path
         self.riders = sorted(riders, key=lambda rider: rider.order)
         self.library, self.store = library, library.store
         self.trainer, self.keep, self.devices = trainer, keep, devices
-        self.careful, self.clock = careful, clock
+        self.careful, self.marks, self.clock = careful, frozenset(marks), clock
         self._measure = (path, measure)
         self._training: Training | None = None
         self._stored: set[int] = set()  # epochs of this path that had a record when it was opened
@@ -257,7 +258,7 @@ class Ride:
         self.store.write_record(path, stored)
         self._report.epochs.append((path, stored.figures()))
         self._report.trained += not begins
-        self._report.news |= turned or any(rider.ended for rider in deciding)
+        self._report.news |= turned or any(rider.ended for rider in deciding) or epoch in self.marks
 
         if self._passing:
             self.store.drop_snapshot(*self._passing)

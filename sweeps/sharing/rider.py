@@ -162,13 +162,14 @@ class Rider:
 
 
 def remembered(known: Mapping[str, Any] | None, policy: Policy) -> tuple[State | None, bool]:
-    """The state a trial finished with, and whether it must not be tried again.
+    """The state a trial finished with, or was paused in, and whether it must not be tried again.
 
     known: what is stored of the trial; nothing of it counts if the policy's code has changed since.
     """
     if known is None or known.get("code") != code(policy):
         return None, False
-    state = State.from_json(known["state"]) if known["status"] == "finished" else None
+    kept = known["status"] in ("finished", "paused")
+    state = State.from_json(known["state"]) if kept else None
     return state, str(known["reason"]).startswith(ENDED_WORKER)
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from pruning.policies import Policy
 from pruning.saliency import Probe
 from sweeps.sharing.library import Library, Lost
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import ENDED_WORKER, Rider
-from sweeps.storage.store import Stored
+from sweeps.storage.store import Branching, Stored
 
 _Place = tuple[str, int]
 
@@ -48,18 +51,30 @@ class _Queue:
         self.rank = min(self.rank, rank) if len(self.riders) > 1 else rank
 
 
+class Judge(Protocol):
+    """Says where it is not worth going on."""
+
+    def marks(self, epochs: int) -> list[int]:
+        """After which epochs of a training it wants to be asked."""
+
+    def hopeless(self, aboard: Sequence[Rider], going_on: Sequence[Rider]) -> bool:
+        """Whether a branch may rest; of those aboard some have just left it."""
+
+
 class Tree:
     """Riders on their ways.
 
-    retries: how often in a row a branch may be lost without a new epoch before its riders have
-    failed. From the second time on notes are left of who is deciding, and only who ended the
-    process with it is to blame.
+    judge: whose riders may be paused, all of a branch at once. A paused rider is out of the tree
+    until it joins again. retries: how often in a row a branch may be lost without a new epoch
+    before its riders have failed. From the second time on notes are left of who is deciding, and
+    only who ended the process with it is to blame.
     """
 
-    def __init__(self, library: Library, retries: int = 2) -> None:
-        self.library, self.retries = library, retries
+    def __init__(self, library: Library, retries: int = 2, judge: Judge | None = None) -> None:
+        self.library, self.retries, self.judge = library, retries, judge
         self.riders: dict[str, Rider] = {}
         self.ended: list[tuple[Rider, list[Stored]]] = []  # with the epochs they stand on
+        self.paused: list[Rider] = []  # since somebody looked
         self._waiting: dict[str, _Queue] = {}
         self._running: dict[str, Branch] = {}
         self._branches: dict[int, Branch] = {}
@@ -72,6 +87,11 @@ class Tree:
         self._losses: dict[str, int] = {}  # in a row without a new epoch, by trial
 
     @property
+    def running(self) -> int:
+        """How many branches are out."""
+        return len(self._branches)
+
+    @property
     def done(self) -> bool:
         """Whether every rider has ended."""
         return not self._waiting and not self._branches and not self._dependents
@@ -82,10 +102,7 @@ class Tree:
         A control waits until the trial has ended that it is compared with, which joins before it.
         """
         self.riders[rider.key] = rider
-        asked = self._measured.setdefault(rider.trunk.address, {})
-        for probe in rider.policy.probes():
-            until = max((e for e in range(rider.epochs + 1) if rider.asks(e)), default=-1)
-            asked[probe.key] = probe, max(until, asked.get(probe.key, (probe, -1))[1])
+        self.announce(rider.trunk, rider.policy)
         self.library.store.know(rider.trunk)
         if rider.after is None:
             return self._place(rider)
@@ -94,6 +111,14 @@ class Tree:
             self._dependents.setdefault(before.key, []).append(rider)
         else:
             self._compare(rider, before)
+
+    def announce(self, trunk: Branching, policy: Policy) -> None:
+        """Measure what this policy asks for on a trunk, as it may join later."""
+        asked = self._measured.setdefault(trunk.address, {})
+        for probe in policy.probes():
+            epochs = range(trunk.epochs + 1)
+            until = max((e for e in epochs if policy.asks(e, trunk.epochs, False)), default=-1)
+            asked[probe.key] = probe, max(until, asked.get(probe.key, (probe, -1))[1])
 
     def next(self) -> Branch | None:
         """The branch to train next, the longest first; None if all that is needed is running."""
@@ -118,17 +143,25 @@ class Tree:
         if report.over or (report.proposal and on in self._running):
             on = ""
         branch.riders = [r for r in riders if r.state.path == on and not r.ended]
-        if not branch.riders:
+        rest = self._rest(riders, branch.riders)
+        if rest:
+            self.paused += branch.riders
+        going_on = {rider.key for rider in branch.riders}
+        if rest or not branch.riders:
             self._finish(branch)
         elif on != branch.path:
             self._move(branch, on)
-        going_on = {rider.key for rider in branch.riders}
         for rider in riders:
             if rider.key not in going_on:
                 self._place(rider)
         for path in {path for path, _ in report.epochs}:
             self._catch_up(path)
-        return bool(branch.riders)
+        return bool(going_on) and not rest
+
+    def _rest(self, aboard: Sequence[Rider], going_on: Sequence[Rider]) -> bool:
+        if self.judge is None or not self.judge.hopeless(aboard, going_on) or not going_on:
+            return False
+        return not any(rider.key in self._dependents for rider in going_on)
 
     def lost(self, number: int, reason: str) -> None:
         """A branch has ended without a word: its riders go on from what is stored."""

@@ -107,4 +107,5 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             [(probe(given), until) for given, until in order["measure"]],
             order["devices"],
             order["careful"],
+            order["marks"],
         )

@@ -8,7 +8,14 @@ from sweeps.storage.base import Entry, Files
 from sweeps.storage.errors import StorageError
 from sweeps.storage.local import LocalFiles
 
-__all__ = ["Entry", "Files", "StorageError", "open_files"]
+__all__ = ["DEFAULT_STORAGE", "Entry", "Files", "StorageError", "here", "open_files"]
+
+DEFAULT_STORAGE = "earlyprune-runs"
+
+
+def here(address: str | Path) -> Path:
+    """The folder on this machine for what is not kept at a remote address."""
+    return Path(DEFAULT_STORAGE if "://" in str(address) else address)
 
 
 def open_files(address: str | Path) -> Files:

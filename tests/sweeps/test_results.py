@@ -9,10 +9,8 @@ import json
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 
-from sweeps.pareto import pareto
 from sweeps.results import COLUMNS, Row, count_warnings, mark_pareto, row, to_csv, to_json
 
 BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
@@ -22,21 +20,6 @@ def finished(ratio: float, seed: int, accuracy: float, hours: float) -> Row:
     summary: dict[str, Any] = {"val_accuracy": accuracy, "gpu_hours": hours, "prune_epochs": [2]}
     setting = {"policy": "at_epoch", "ratio": ratio}
     return row(f"r{ratio}s{seed}", setting, seed, {"status": "finished", "summary": summary})
-
-
-def test_pareto_by_definition_on_random_points() -> None:
-    random = np.random.default_rng(0)
-    for _ in range(50):
-        points = random.integers(0, 5, (12, 2)).astype(float)
-        points[random.random((12, 2)) < 0.05] = math.nan
-        found = pareto(points, BOTH)
-        for index, point in enumerate(points):
-            beaten = any(
-                (other[0] >= point[0] and other[1] <= point[1]) and tuple(other) != tuple(point)
-                for other in points
-                if not np.isnan(other).any()
-            )
-            assert found[index] == (not np.isnan(point).any() and not beaten)
 
 
 def test_the_set_is_of_settings_not_of_lucky_seeds() -> None:

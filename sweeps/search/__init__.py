@@ -1,0 +1,1 @@
+"""The search: what to try next, for how long, and on how many seeds."""
