@@ -28,8 +28,10 @@ test-pruning: install
 test-sweeps: install
 	$(BIN)/python -m pytest tests --ignore=tests/pruning --ignore=tests/system
 
-# A sweep killed again and again, a full disk: whole processes, for some minutes.
+# A sweep killed again and again, a full disk, a database that goes away: whole processes, for some
+# minutes. Installs by apt what is missing: PostgreSQL, Chromium.
 test-system: install
+	tests/system/install.sh
 	$(BIN)/python -m pytest tests/system --timeout 1500
 
 check: install

@@ -17,10 +17,14 @@ import typer
 from rich.console import Console
 
 from pruning.errors import InputError
+from sweeps.storage.files import DEFAULT_STORAGE, here
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sweeps.results import Row
     from sweeps.run import Outcome
+    from sweeps.standing import Standing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 store_app = typer.Typer(no_args_is_help=True)
@@ -41,15 +45,15 @@ Change = Annotated[
     typer.Option("--set", help="Change a field, for example task.epochs=5; may be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_STORAGE = "earlyprune-runs"
 
 
 class Format(StrEnum):
-    """How results are printed."""
+    """How results are printed or written."""
 
     table = "table"
     csv = "csv"
     json = "json"
+    parquet = "parquet"
 
 
 def __getattr__(name: str) -> Any:
@@ -58,6 +62,21 @@ def __getattr__(name: str) -> Any:
     if name in pruning.__all__:
         return getattr(pruning, name)
     raise AttributeError(f"module 'earlyprune' has no attribute {name!r}")
+
+
+def load(name: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
+    """The results of a sweep as a data frame, a row a trial in the order of the sweep.
+
+    name: of the sweep, which has run or is running. storage: a folder, or an address: s3://...
+    Columns are those of ``earlyprune results``, and ``setting.ratio``, ... for each setting.
+    ``prune_epochs`` holds lists; the figures of a trial that has failed or not finished are missing
+    values. Raises InputError, naming the sweeps there are.
+    """
+    from sweeps.frame import frame
+    from sweeps.run import read_rows
+    from sweeps.storage.store import Store
+
+    return frame(read_rows(Store(storage), name))
 
 
 @app.command()
@@ -69,6 +88,10 @@ def run(
     independent: Annotated[
         bool, typer.Option("--independent", help="Train every trial alone, sharing nothing.")
     ] = False,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Optuna's database of a search, for example postgresql://..."),
+    ] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Train nothing: replay what is stored, without Ray.")
     ] = False,
@@ -77,40 +100,56 @@ def run(
     from contextlib import nullcontext
 
     from cluster.connection import ray_session
-    from dashboards import plots, tables
+    from dashboards import plots, report, tables
     from sweeps import preflight
     from sweeps.config import read
     from sweeps.results import count_warnings
-    from sweeps.run import Mode, sweep_name
+    from sweeps.run import Mode, open_study, read_rows, sweep_name
     from sweeps.run import run as run_sweep
     from sweeps.storage.store import Store, folder_name
-    from sweeps.tracking.tracker import check_tracking
+    from sweeps.tracking.tracker import check_tracking, without_password
 
     if independent and replay:
         raise InputError("--replay: replays shared training, --independent shares none: give one")
     mode = Mode(independent, train=not replay)
     sweep = read(config, change or [])
+    if study:
+        sweep = sweep.kept_in(study)
     trials = preflight.check(sweep)
     store = Store(storage)
     store.files.check()
     uri = _tracking(storage, tracking_uri)
     check_tracking(uri)
-    needs = sweep.resources
+    if sweep.search:
+        open_study(sweep, sweep_name(sweep, mode), store, uri)
+    needs, name = sweep.resources, sweep_name(sweep, mode)
+    file = folder_name(name)
+    picture, page = (
+        here(storage) / "plots" / f"{file}.png",
+        here(storage) / "reports" / f"{file}.html",
+    )
+
+    def pictures(stands: Standing) -> list[Path]:
+        figure = plots.sweep_figure(read_rows(store, name), name)
+        return [plots.save(figure, picture), report.write(store, name, page)]
+
     with nullcontext() if replay else ray_session(needs.cpus, needs.gpus):
-        outcome = run_sweep(sweep, trials, store, uri, console, mode)
-    rows, name = outcome.rows, sweep_name(sweep, mode)
+        outcome = run_sweep(sweep, trials, store, uri, console, mode, pictures)
+    rows = outcome.rows
     console.print(tables.settings_table(rows))
-    picture = _here(storage) / "plots" / f"{folder_name(name)}.png"
-    plots.save(plots.sweep_figure(rows, name), picture)
     for warning, count in count_warnings(rows).most_common():
         console.print(f"warning in {count} of {len(rows)} trials: {warning}", markup=False)
-    objectives = ", ".join(f"{name} ({way})" for name, way in sweep.objectives.items())
-    console.print(f"* no other setting beats it in {objectives}")
+    for part in tables.standing(outcome.standing):
+        console.print(part)
     console.print(_shared(outcome))
     console.print(f"plot: {picture}", soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True)
     same = [] if storage == DEFAULT_STORAGE else ["--storage", storage]
     _suggest("trials", "results", name, *same)
-    _suggest("MLflow", "ui", *same, *(["--tracking-uri", tracking_uri] if tracking_uri else []))
+    shown = ["--tracking-uri", without_password(tracking_uri)] if tracking_uri else []
+    _suggest("MLflow", "ui", *same, *shown)
+    if outcome.study:
+        console.print(f"study: optuna-dashboard {shlex.quote(outcome.study)}", soft_wrap=True)
     raise typer.Exit(_exit_code(rows, replay))
 
 
@@ -149,18 +188,57 @@ def results(
     name: Name,
     storage: Storage = DEFAULT_STORAGE,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    output: Annotated[
+        Path | None, typer.Option(help="A file to write instead; parquet needs one.")
+    ] = None,
 ) -> None:
-    """Print a row a trial, the Pareto set marked."""
+    """Print a row a trial, the Pareto set marked, or write it to a file."""
     from dashboards import tables
-    from sweeps.results import to_csv, to_json
     from sweeps.run import read_rows
     from sweeps.storage.store import Store
 
+    if form is Format.parquet and output is None:
+        raise InputError("--output: missing; --format parquet is written to a file")
     rows = read_rows(Store(storage), name)
-    if form is Format.table:
+    if output:
+        from sweeps.frame import write
+
+        write(output, _content(rows, form))
+    elif form is Format.table:
         console.print(tables.trials_table(rows))
     else:
-        print((to_csv if form is Format.csv else to_json)(rows))
+        print(_content(rows, form).decode())
+
+
+@app.command()
+def oracle(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """Judge each indicator by the oracle, the best of the sweep's at_epoch trials of its cut."""
+    from dashboards import tables
+    from sweeps import oracle as judging
+    from sweeps.run import read_rows
+    from sweeps.storage.store import Store
+
+    verdicts = judging.oracle(read_rows(Store(storage), name))
+    if as_json:
+        print(judging.to_json(verdicts))
+    elif missing := judging.nothing_to_judge(verdicts):
+        console.print(f"{name}: {missing}", markup=False, soft_wrap=True)
+    else:
+        console.print(tables.oracle_table(verdicts))
+
+
+@app.command()
+def report(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    output: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
+) -> None:
+    """Write a sweep's report: one HTML file that opens in a browser without a network."""
+    from dashboards import report as reporting
+    from sweeps.storage.store import Store, folder_name
+
+    page = output or here(storage) / "reports" / f"{folder_name(name)}.html"
+    print(reporting.write(Store(storage), name, page))
 
 
 @store_app.command("show")
@@ -238,15 +316,24 @@ def ui(
     os.execv(sys.executable, [*server, "--backend-store-uri", uri])
 
 
-def _here(storage: str) -> Path:
-    """The folder on this machine for what is not kept at a remote address."""
-    return Path(DEFAULT_STORAGE if "://" in storage else storage)
+def _content(rows: list[Row], form: Format) -> bytes:
+    """Results as a file holds them."""
+    from dashboards import tables
+    from sweeps.results import to_csv, to_json
+
+    if form is Format.parquet:
+        from sweeps.frame import to_parquet
+
+        return to_parquet(rows)
+    if form is Format.table:
+        return tables.trials_text(rows).encode()
+    return (to_csv if form is Format.csv else to_json)(rows).encode()
 
 
 def _tracking(storage: str, given: str | None) -> str:
     if given is None:
-        _here(storage).mkdir(parents=True, exist_ok=True)
-    return given or f"sqlite:///{_here(storage) / 'mlflow.db'}"
+        here(storage).mkdir(parents=True, exist_ok=True)
+    return given or f"sqlite:///{here(storage) / 'mlflow.db'}"
 
 
 def _shared(outcome: Outcome) -> str:

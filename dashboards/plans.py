@@ -17,6 +17,7 @@ def plan_lines(figures: Mapping[str, Any]) -> list[str]:
     lines = {
         "sweep": figures["name"],
         "trials": trials,
+        **_search(figures),
         "epochs shared": f"{_range(figures['epochs_shared'], '{:,}')} ({ratio} times fewer than "
         f"{alone:,} alone)",
         "epochs stored": f"{figures['epochs_stored']:,}",
@@ -25,6 +26,15 @@ def plan_lines(figures: Mapping[str, Any]) -> list[str]:
     }
     width = max(len(label) for label in lines)
     return [f"{label:>{width}}: {line}" for label, line in lines.items()]
+
+
+def _search(figures: Mapping[str, Any]) -> dict[str, str]:
+    if not figures["search"]:
+        return {}
+    trials, hours = figures["search"]["trials"], figures["search"]["hours"]
+    ends = [f"{trials:,} settings on up to {_number(figures['seeds'], 'seed')}"] if trials else []
+    ends += [f"{hours:g} {figures['device']}-hours"] if hours else []
+    return {"search": f"{' or '.join(ends)} more, in no figure below"}
 
 
 def _hours(figures: Mapping[str, Any]) -> dict[str, str]:

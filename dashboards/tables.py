@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pruning import Policy, Saliency
+from sweeps.oracle import OTHERS, Verdict
 from sweeps.results import Row, by_setting, describe, deviation, mean
+from sweeps.standing import Standing
 from sweeps.storage.housekeeping import Removal
 
 
@@ -33,6 +37,13 @@ def trials_table(rows: Sequence[Row]) -> Table:
             "*" if row["pareto"] else "",
         )
     return table
+
+
+def trials_text(rows: Sequence[Row], width: int = 150) -> str:
+    """``trials_table`` as plain text of so many columns."""
+    out = io.StringIO()
+    Console(file=out, width=width).print(trials_table(rows))
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 def settings_table(rows: Sequence[Row]) -> Table:
@@ -70,6 +81,92 @@ def settings_table(rows: Sequence[Row]) -> Table:
     table.caption = escape("\n".join(shared))
     table.caption_justify = "left"
     return table
+
+
+def oracle_table(verdicts: Sequence[Verdict]) -> Table:
+    """A row an indicator and threshold: what it chose, and how far it ended below the oracle.
+
+    Regret in points of test accuracy with its standard deviation over seeds. Settings that are the
+    same everywhere stand under the table, and the notes by their numbers.
+    """
+    figures = "its epochs|oracle's|never crossed|regret, points|hours|scan alone|shared|notes"
+    title = "indicators against the oracle, device-hours a seed"
+    table = _table(title, "indicator|settings|threshold", figures)
+    rows: list[Row] = [
+        {"policy": one.policy, "setting": {**one.cut, **one.settings}} for one in verdicts
+    ]
+    constant = _constant_settings(rows)
+    notes: dict[str, int] = {}
+    for verdict, row in zip(verdicts, rows, strict=True):
+        own = {k: v for k, v in row["setting"].items() if k not in constant[verdict.policy]}
+        numbers = [notes.setdefault(note, len(notes) + 1) for note in verdict.notes]
+        table.add_row(
+            escape(verdict.policy),
+            escape(describe(own)),
+            _thresholds(verdict),
+            " ".join("-" if epoch is None else str(epoch) for epoch in verdict.epochs),
+            "-" if verdict.oracle_epoch is None else str(verdict.oracle_epoch),
+            f"{verdict.never_crossed} of {len(verdict.seeds)}",
+            _points(verdict),
+            _number(verdict.hours, "{:.5f}"),
+            _number(verdict.scan_hours_alone, "{:.5f}"),
+            _number(verdict.scan_hours_shared, "{:.5f}"),
+            " ".join(map(str, numbers)),
+        )
+    shared = [f"{name}: {describe(found)}" for name, found in constant.items() if describe(found)]
+    table.caption = escape("\n".join(shared + [f"{n}: {note}" for note, n in notes.items()]))
+    table.caption_justify = "left"
+    return table
+
+
+def standing(stands: Standing) -> list[Table | str]:
+    """What is saved, and the figures of the front."""
+    ways = ", ".join(f"{name} ({way})" for name, way in stands.objectives.items())
+    told: list[Table | str] = [savings_table(stands)] if stands.savings else []
+    told.append(f"* no other setting beats it in {ways}")
+    if stands.hypervolume is not None:
+        origin = ", ".join(f"{name} {value:.4g}" for name, value in stands.reference.items())
+        told.append(f"hypervolume {stands.hypervolume:.4g} from the reference point {origin}")
+    return told
+
+
+def savings_table(stands: Standing) -> Table:
+    """A row a family of policies: what it saves at dense's accuracy, and what it gains at its cost.
+
+    Percent of dense's cost, and points of accuracy, with 95 % intervals over seeds; in brackets
+    what becomes of the test accuracy, which nothing was chosen on.
+    """
+    cost = next(name for name, way in stands.objectives.items() if way == "min")
+    accuracy = next(name for name, way in stands.objectives.items() if way == "max")
+    drops = [saving for saving in stands.savings if saving.family == stands.savings[0].family]
+    heads = [f"at dense's{f' -{100 * one.drop:g}' if one.drop else ''}" for one in drops]
+    shares = [gain for gain in stands.gains if gain.family == stands.savings[0].family]
+    heads += [f"at {100 * one.share:g} % of its cost" for one in shares]
+    title = f"{cost} saved at equal {accuracy}, and points gained at equal cost (test points)"
+    table = _table(title, "family", "|".join(heads))
+    for family in dict.fromkeys(saving.family for saving in stands.savings):
+        saved = [
+            _figure(o.saved, o.low, o.high, o.test_change, " %")
+            for o in stands.savings
+            if o.family == family
+        ]
+        gained = [
+            _figure(o.gained, o.low, o.high, o.test_change, "")
+            for o in stands.gains
+            if o.family == family
+        ]
+        table.add_row(escape(family), *saved, *gained)
+    return table
+
+
+def _figure(
+    value: float | None, low: float | None, high: float | None, test: float | None, unit: str
+) -> str:
+    if value is None:
+        return "-"
+    around = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    beside = "" if test is None else f" ({100 * test:+.1f})"
+    return escape(f"{100 * value:.1f}{unit}{around}{beside}")
 
 
 def policies_table(kinds: Iterable[type[Policy]]) -> Table:
@@ -175,6 +272,21 @@ def _epochs(group: Sequence[Row]) -> str:
 def _spread(group: Sequence[Row], column: str) -> str:
     middle, around = mean(group, column), deviation(group, column)
     return _number(middle, "{:.4f}") + ("" if math.isnan(around) else f" ±{around:.4f}")
+
+
+def _thresholds(verdict: Verdict) -> str:
+    """The one that was given, or those that the other seeds chose."""
+    shown = ["default" if one is None else f"{one:g}" for one in verdict.thresholds]
+    if len(set(shown)) == 1:
+        shown = shown[:1]
+    return f"{OTHERS}: " * (verdict.choice == OTHERS) + (" ".join(shown) or "-")
+
+
+def _points(verdict: Verdict) -> str:
+    if verdict.regret is None:
+        return "-"
+    around = "" if verdict.sd is None else f" ±{100 * verdict.sd:.2f}"
+    return f"{100 * verdict.regret:+.2f}{around}"
 
 
 def _sparsity(group: Sequence[Row]) -> str:

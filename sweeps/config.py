@@ -16,7 +16,7 @@ from pruning.policies.registry import specify
 from pruning.settings import Settings, digest
 from pruning.training.task import Task
 from sweeps.entries import Entry, take_out, walk
-from sweeps.results import OBJECTIVES
+from sweeps.results import CURVES, OBJECTIVES
 from sweeps.search.settings import Search
 from sweeps.trials import TrialSpec
 
@@ -91,6 +91,17 @@ class Sweep(Settings):
                 f"reference: {self.reference} is not allowed: a value for each objective "
                 f"({', '.join(self.objectives)})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _early_stopping_has_figures(self) -> Sweep:
+        if self.search and self.search.early_stopping:
+            for name in self.objectives:
+                if name not in CURVES:
+                    raise ValueError(
+                        f"search.early_stopping: objective {name!r} is known only at the end of a "
+                        f"training (allowed: {', '.join(CURVES)})"
+                    )
         return self
 
     @cached_property

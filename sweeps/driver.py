@@ -50,6 +50,7 @@ class Driver:
         self.library = Library(store)
         self.trials: dict[str, TrialSpec] = {}
         self.journal = Journal(self.trials, self.library, tracker, display)
+        self._places = {key: place for place, key in enumerate(_keys(store, name))}
         self._spent: dict[tuple[str, int], float] = {}  # device-seconds, by path and epoch
         self._slots = (0.0, 1)  # when they were counted, how many
         self._policies = [policy for _, _, policy in sweep.examples()] if sweep.search else []
@@ -101,6 +102,8 @@ class Driver:
             for stored, place in zip(epochs, self.library.owners(rider), strict=False):
                 own = sum(spent for key, spent in stored.charges.items() if key in self.trials)
                 self._spent[place] = own
+            if self.searcher and rider.finished:
+                self.searcher.compare(rider)
             self._ended(self.trials[rider.key], self.journal.ended(rider, epochs))
 
     def more(self) -> bool:
@@ -141,10 +144,11 @@ class Driver:
             self.add(self.searcher.ended(spec, result))
 
     def _write(self) -> None:
-        described = [
+        described: list[dict[str, Any]] = [
             {"id": spec.id, "key": key, "setting": spec.shown, "seed": spec.seed}
             for key, spec in self.trials.items()
         ]
+        described.sort(key=lambda one: self._places.get(one["key"], len(self._places)))
         config = self.sweep.model_dump(mode="json", exclude={"search": {"study"}})
         content = {
             "name": self.name,
@@ -167,6 +171,13 @@ class Driver:
         if now - self._slots[0] > SLOTS_SECONDS:
             self._slots = now, slots(self.sweep.resources.cpus, self.sweep.resources.gpus)
         return self._slots[1]
+
+
+def _keys(store: Store, name: str) -> list[str]:
+    """The trials of this sweep as it was run before, in the order of its table."""
+    if name not in {sweep["name"] for sweep in store.sweeps()}:
+        return []
+    return [trial["key"] for trial in store.read_sweep(name)["trials"]]
 
 
 def slots(cpus: float, gpus: float) -> int:

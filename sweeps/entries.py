@@ -53,10 +53,10 @@ class Entry:
 
     def outside(self) -> Iterator[dict[str, Any]]:
         """Values such that a trial which takes them takes all others, but for rules on several."""
-        yield self.base
         for place, space in self.spaces.items():
             for value in space.extremes:
                 yield {**self.base, place: value}
+        yield self.base
 
     def at(self, values: Mapping[str, Any], seed: int) -> TrialSpec:
         """The trial with these values in the place of the spaces. Raises InputError."""

@@ -32,6 +32,10 @@ def check(sweep: Sweep) -> list[TrialSpec]:
     for task in {task.address(): task for _, task, _ in examples}.values():
         _try_task(task, sweep.seeds[0], [p for _, t, p in examples if t == task])
     load.cache_clear()
+    if sweep.search:
+        from sweeps.search.samplers import try_out
+
+        try_out(sweep.search.sampler, sweep.objectives)
     return trials
 
 

@@ -29,6 +29,11 @@ METRICS = (
 OBJECTIVES = tuple(name for name in METRICS if name != "test_accuracy")
 """What a sweep may be judged on: never the test split."""
 
+CURVES = (
+    "val_accuracy sparsity unit_sparsity weight_sparsity params macs train_seconds gpu_hours"
+).split()
+"""Objectives that have a value after every epoch."""
+
 Row = dict[str, Any]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from pruning.errors import InputError
 from pruning.settings import digest
 from sweeps.config import Sweep
 from sweeps.driver import Driver
@@ -31,9 +32,9 @@ if TYPE_CHECKING:  # Optuna takes a second to import
 class Outcome:
     """How a sweep went.
 
-    rows: one a trial. standing: the front and what is saved. trained: epochs this run has trained. distinct: epochs that the finished
-    trials stand on. alone: what they would have been, each trial for itself. study: where that of the
-    search is, without a password.
+    rows: one a trial. standing: the front and what is saved. trained: epochs this run has trained.
+    distinct: epochs that the finished trials stand on. alone: what they would have been, each trial
+    for itself. study: where that of the search is, without a password.
     """
 
     rows: list[Row]
@@ -106,10 +107,11 @@ def _run(
     pictures: Pictures,
 ) -> Outcome:
     name = sweep_name(sweep, mode)
-    tracker = Tracker(tracking_uri, name, name, {"earlyprune.sweep": name})
+    beside = here(store.files.address) / "mlartifacts"
+    tracker = Tracker(tracking_uri, name, name, {"earlyprune.sweep": name}, beside)
     ended = False
     try:
-        study = open_study(sweep, name, store) if sweep.search else None
+        study = open_study(sweep, name, store, tracking_uri) if sweep.search else None
         with Display(console, len(trials), sweep.task.epochs) as display:
             driver = Driver(sweep, name, store, tracker, display, mode.independent, study)
             driver.start(trials)
@@ -132,7 +134,7 @@ def _run(
     return Outcome(rows, stands, driver.journal.trained, len(distinct), alone, place)
 
 
-def open_study(sweep: Sweep, name: str, store: Store) -> Study:
+def open_study(sweep: Sweep, name: str, store: Store, tracking_uri: str) -> Study:
     """The study of a sweep's search; of another space, or other objectives, it is another one.
 
     Raises InputError if its database cannot be used.
@@ -142,6 +144,8 @@ def open_study(sweep: Sweep, name: str, store: Store) -> Study:
     from sweeps.search.study import Study
 
     address = search.study or f"sqlite:///{here(store.files.address) / 'optuna.db'}"
+    if address == tracking_uri:
+        raise InputError("search.study: is MLflow's database; Optuna needs one of its own")
     policies = [[entry.policy, dict(entry.changes)] for entry in sweep.entries if entry.spaces]
     space = digest([sweep.task.identity(), policies, sweep.objectives, list(sweep.seeds)], 6)
     return Study(

@@ -1,4 +1,4 @@
-"""How far an indicator's choices end below the oracle's, seed by seed."""
+"""How far an indicator's choices end below the oracle's, seed by seed, in points."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 
 from pruning.policies import Policy
+from sweeps import regret
+from sweeps.regret import spread
 from sweeps.results import Row
+
+__all__ = ["Ends", "judged", "mean", "oracle", "spread"]
 
 Ends = Mapping[Policy, Mapping[int, Row]]
 """How the trials of each policy ended, by seed."""
+
+TO_THE_LAST_BIT = None
+"""How the kept results compare means: where these are equal, rounding has chosen."""
 
 
 def mean(rows: Iterable[Row], column: str) -> float:
@@ -19,14 +26,9 @@ def mean(rows: Iterable[Row], column: str) -> float:
     return float(np.mean([row[column] for row in rows]))
 
 
-def spread(values: Sequence[float]) -> float | None:
-    """The sample standard deviation; None for a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
 def oracle(grid: Mapping[int, Policy], ends: Ends) -> int:
     """The epoch of the grid whose trials end with the best validation accuracy on average."""
-    return max(grid, key=lambda epoch: mean(ends[grid[epoch]].values(), "val_accuracy"))
+    return regret.best({epoch: ends[one] for epoch, one in grid.items()}, TO_THE_LAST_BIT)
 
 
 def judged(
@@ -35,27 +37,16 @@ def judged(
     """The regret of an indicator, in points of test accuracy, and what it chose.
 
     policies: the indicator at several thresholds, of which each seed gets the one that did best on
-    the validation accuracy of the others; nothing is tuned on what it is judged by.
+    the validation accuracy of the others.
     """
-    chosen = {seed: _best_on_others(policies, ends, seed) for seed in seeds}
+    candidates = {policy: ends[policy] for policy in policies}
+    chosen = {seed: regret.best_on_others(candidates, seed, TO_THE_LAST_BIT) for seed in seeds}
     rows = {seed: ends[policy][seed] for seed, policy in chosen.items()}
-    regrets = [
-        100 * (ends[best][seed]["test_accuracy"] - rows[seed]["test_accuracy"]) for seed in seeds
-    ]
+    points = [100 * loss for loss in regret.regrets(ends[best], rows)]
     return {
         "thresholds": [getattr(chosen[seed], "threshold", None) for seed in seeds],
         "epochs": [rows[seed]["prune_epochs"][0] for seed in seeds],
-        "never_crossed": sum(
-            any("never" in warning for warning in row["warnings"]) for row in rows.values()
-        ),
-        "regret": float(np.mean(regrets)),
-        "sd": spread(regrets),
+        "never_crossed": sum(map(regret.never_crossed, rows.values())),
+        "regret": float(np.mean(points)),
+        "sd": spread(points),
     }
-
-
-def _best_on_others(policies: Sequence[Policy], ends: Ends, seed: int) -> Policy:
-    def score(policy: Policy) -> float:
-        others = [row for s, row in ends[policy].items() if s != seed]
-        return mean(others, "val_accuracy") if others else 0.0
-
-    return max(policies, key=score) if len(policies) > 1 else policies[0]

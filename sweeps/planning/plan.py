@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pruning.policies import Policy
 from pruning.training.summary import probe_sections
@@ -42,17 +42,19 @@ def plan(
     depending on when policies act; each cut counts as one that removes something. epochs_left: what
     of them is not stored. Hours are None without timings: ``calibrated``, else those of stored
     epochs. pruned_as_dense: whether pruned epochs had to be counted as dense ones, which makes
-    hours an upper bound.
+    hours an upper bound. search: what it adds at most, its settings not being known beforehand.
     """
     reading = Reading(store.files)
     library = Library(reading)
     riders = replay(trials, reading, library)
     nothing = Range(Count(), Count())
-    shared = sum((_shared([t for t in trials if t.seed == s]) for s in sweep.seeds), nothing)
-    left = sum((_left([r for r in riders if r.trunk.seed == s]) for s in sweep.seeds), nothing)
+    shared = sum(
+        map(_shared, _alike(trials, lambda spec: (spec.task.address(), spec.seed))), nothing
+    )
+    left = sum(map(_left, _alike(riders, lambda rider: rider.trunk.address)), nothing)
     timings = calibrated or stored_timings(library, riders, sweep.task)
     hours = None if timings is None else _Hours(timings, trials)
-    alone = len(trials) * sweep.task.epochs
+    alone = sum(spec.task.epochs for spec in trials)
     return {
         "name": sweep.name,
         "settings": len(trials) // len(sweep.seeds),
@@ -61,7 +63,11 @@ def plan(
         "trials_finished": sum(rider.finished for rider in riders),
         "epochs_alone": alone,
         "epochs_shared": shared.to_json(),
-        "ratio": {"min": alone / shared.most.total, "max": alone / shared.least.total},
+        "ratio": {
+            "min": alone / max(1, shared.most.total),
+            "max": alone / max(1, shared.least.total),
+        },
+        "search": sweep.search and {"trials": sweep.search.trials, "hours": sweep.search.gpu_hours},
         "epochs_stored": len({place for rider in riders for place in library.places(rider)}),
         "epochs_left": left.to_json(),
         "timings": timings and timings.source,
@@ -139,6 +145,16 @@ class Reading(Store):
 
 
 # Epochs
+
+T = TypeVar("T")
+
+
+def _alike(every: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """Those with the same key together."""
+    found: dict[Hashable, list[T]] = {}
+    for one in every:
+        found.setdefault(key(one), []).append(one)
+    return list(found.values())
 
 
 def _shared(trials: Sequence[TrialSpec]) -> Range:

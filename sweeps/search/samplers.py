@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 
 from pruning.errors import InputError
 from pruning.names import lookup
@@ -49,6 +52,22 @@ def sampler(spec: SamplerSpec, seed: int, trials: int | None = None) -> BaseSamp
         raise InputError(
             f"search.sampler.options: {spec.options} is not allowed: {error}"
         ) from None
+
+
+def try_out(spec: SamplerSpec, objectives: Mapping[str, str]) -> None:
+    """Raise InputError if the sampler cannot search on so many objectives."""
+    directions = [StudyDirection[f"{way}imize".upper()] for way in objectives.values()]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study = optuna.create_study(directions=directions, sampler=sampler(spec, 0))
+        try:
+            for number in range(3):
+                trial = study.ask({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+                study.tell(trial, [number + trial.params["x"]] * len(directions))
+        except Exception as error:  # samplers refuse what they cannot do in their own ways
+            what = f"{len(objectives)} objectives with {spec.name!r} failed"
+            raise InputError(f"search.sampler: {what}: {error}") from None
 
 
 def conditional(spec: SamplerSpec) -> bool:

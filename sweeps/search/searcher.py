@@ -85,7 +85,8 @@ class Searcher:
             back = self._called_back()
             if back:
                 found += [spec for spec in back.begun if spec.address in back.paused]
-                back.paused.clear()
+                for key in list(back.paused):
+                    self._wake(key)
             elif self._full or not self._ask(found):
                 break
         return found
@@ -106,6 +107,7 @@ class Searcher:
         else:
             self._over[spec.address] = ""
             self._outcomes.setdefault(spec.group, {})[spec.seed] = [float(v or 0) for v in values]
+        self._wake(spec.address)
         return [new for point in self._by_key.get(spec.address, ()) for new in self._settle(point)]
 
     def close(self) -> None:
@@ -130,18 +132,25 @@ class Searcher:
 
         Before a policy acts nothing is known of it that is not known of all.
         """
-        if self.halving is None:
-            return False
         for rider in aboard:
-            self._compare(rider, self.halving)
-        return all(self._out(rider.key) for rider in going_on)
+            self.compare(rider)
+        return self.halving is not None and all(self._out(rider.key) for rider in going_on)
 
     def pause(self, key: str) -> None:
         """A trial was paused."""
         for point in self._by_key[key]:
             point.paused.add(key)
 
-    def _compare(self, rider: Rider, halving: Halving) -> None:
+    def _wake(self, key: str) -> None:
+        """A trial is paused no longer, for all points that have it."""
+        for point in self._by_key.get(key, ()):
+            point.paused.discard(key)
+
+    def compare(self, rider: Rider) -> None:
+        """See how far a trial has come, whether it was trained or replayed."""
+        if self.halving is None:
+            return
+        halving = self.halving
         rungs, passed = halving.epochs(rider.epochs), self._passed.get(rider.key, 0)
         if passed == len(rungs) or rider.state.epoch < rungs[passed]:
             return
@@ -212,7 +221,10 @@ class Searcher:
         for spec in specs:
             if spec.address not in self._by_key and spec.address not in self._over:
                 new.append(spec)
-            self._by_key.setdefault(spec.address, []).append(point)
+            others = self._by_key.setdefault(spec.address, [])
+            if any(spec.address in other.paused for other in others):
+                point.paused.add(spec.address)
+            others.append(point)
         return new + self._settle(point)
 
     def _settle(self, point: Point) -> list[TrialSpec]:

@@ -7,11 +7,12 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 from pruning.errors import InputError
+from sweeps.tracking.turns import TurnError, database_turn, folder_turn
 
 _ALLOWED = "use sqlite:///PATH.db, http(s)://HOST:PORT of an MLflow server, or postgresql://..."
 CHECK_SECONDS = 5
@@ -30,11 +31,24 @@ def check_tracking(uri: str) -> None:
 
     A folder that is missing on the way to an SQLite file is made. No password is shown.
     """
+    with suppress(TurnError), checked(uri):  # who makes MLflow's tables there, can use it
+        pass
+
+
+@contextmanager
+def checked(uri: str) -> Iterator[None]:
+    """As `check_tracking`, and nobody else opens the database inside; TurnError if someone does."""
+    with ExitStack() as turn:
+        _check(uri, turn)
+        yield
+
+
+def _check(uri: str, turn: ExitStack) -> None:
     scheme = uri.partition("://")[0].partition("+")[0].lower() if "://" in uri else ""
     if scheme == "sqlite":
-        exists = _check_sqlite(uri)
+        exists = _check_sqlite(uri, turn)
     elif scheme in ("postgresql", "mysql", "mssql"):
-        exists = _check_database(uri)
+        exists = _check_database(uri, turn)
     elif scheme in ("http", "https"):
         exists = True
     elif scheme == "file" or uri.startswith("file:") or not re.match(r"[\w+.-]+:", uri):
@@ -85,13 +99,19 @@ def quiet_mlflow(settings: Mapping[str, str] | None = None) -> Iterator[None]:
         os.environ.update(given)
 
 
+def without_password(uri: str) -> str:
+    """An address as it may be shown."""
+    user = re.sub(r"^([\w+.-]+://[^:/@]*):.*@", r"\1:***@", uri)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", user)
+
+
 def sqlite_path(uri: str) -> Path:
     from sqlalchemy.engine import make_url
 
     return Path(make_url(uri).database or "").absolute()
 
 
-def _check_sqlite(uri: str) -> bool:
+def _check_sqlite(uri: str, turn: ExitStack) -> bool:
     """Whether MLflow's tables are there already; `TrackingError` if they cannot be."""
     from sqlalchemy.engine import make_url
 
@@ -100,6 +120,7 @@ def _check_sqlite(uri: str) -> bool:
     path = sqlite_path(uri)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        turn.enter_context(folder_turn(path.parent))
         with closing(sqlite3.connect(path, timeout=CHECK_SECONDS)) as database:
             tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master")}
             database.execute("BEGIN IMMEDIATE")
@@ -116,18 +137,22 @@ def _check_sqlite(uri: str) -> bool:
     return bool(tables)
 
 
-def _check_database(uri: str) -> bool:
+def _check_database(uri: str, turn: ExitStack) -> bool:
     import sqlalchemy
 
     limit = {"connect_timeout": CHECK_SECONDS} if not uri.startswith("mssql") else {}
     try:
-        engine = sqlalchemy.create_engine(uri, connect_args=limit)
+        engine = sqlalchemy.create_engine(uri, connect_args=limit, poolclass=sqlalchemy.NullPool)
+        if engine.dialect.name == "postgresql":
+            turn.enter_context(database_turn(engine))
         with engine.connect() as connection:
             return sqlalchemy.inspect(connection).has_table("experiments")
     except ModuleNotFoundError as error:
         raise TrackingError(
             uri, f"its driver is not installed (pip install {error.name})"
         ) from None
+    except TurnError:
+        raise
     except Exception as error:
         raise TrackingError(uri, one_line(error, uri)) from None
 

@@ -57,11 +57,18 @@ class _Row:
 class Session:
     """A conversation with MLflow that began with reading what it holds of this sweep."""
 
-    def __init__(self, uri: str, experiment: str, parent: str, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        parent: str,
+        tags: Mapping[str, str],
+        artifacts: Path | None = None,
+    ) -> None:
         from mlflow import MlflowClient
 
         self.client = MlflowClient(uri)
-        self.experiment = _experiment(self.client, uri, experiment)
+        self.experiment = _experiment(self.client, uri, experiment, artifacts)
         mark = re.sub(r"['\"\\]", "_", parent)  # as the search's language has no escapes
         self.parent = next(self._search(SWEEP_TAG, mark), None) or self._create(
             parent, {SWEEP_TAG: mark}
@@ -116,6 +123,14 @@ class Session:
         ]
         self._log(row, changed, tags=tags)
         self._end(row, status)
+
+    def figures(self, metrics: Mapping[str, float], now: int) -> None:
+        """Figures of the whole sweep, on its own run."""
+        from mlflow.entities import Metric
+
+        known = self.parent.metrics
+        changed = [Metric(k, v, now, 0) for k, v in metrics.items() if not _same(known.get(k), v)]
+        self._log(self.parent, changed)
 
     def artifact(self, path: Path) -> None:
         self.client.log_artifact(self.parent.id, str(path))
@@ -185,10 +200,12 @@ class Session:
             row.status = status
 
 
-def _experiment(client: MlflowClient, uri: str, name: str) -> str:
+def _experiment(client: MlflowClient, uri: str, name: str, artifacts: Path | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
-        folder = sqlite_path(uri).parent / "mlartifacts" if uri.startswith("sqlite") else None
+        server = uri.startswith("http")  # it has a place of its own
+        beside = sqlite_path(uri).parent / "mlartifacts" if uri.startswith("sqlite") else artifacts
+        folder = None if server or beside is None else beside.absolute()
         kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the runs
         return str(client.create_experiment(name, folder and folder.as_uri(), kind))
     if found.lifecycle_stage == "deleted":

@@ -13,10 +13,17 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sweeps.tracking.address import TrackingError, check_tracking, one_line, quiet_mlflow
+from sweeps.tracking.address import (
+    TrackingError,
+    check_tracking,
+    checked,
+    one_line,
+    quiet_mlflow,
+    without_password,
+)
 from sweeps.tracking.session import Session, Status, TrialRun, figures_of, is_final, now
 
-__all__ = ["Tracker", "TrackingError", "check_tracking"]
+__all__ = ["Tracker", "TrackingError", "check_tracking", "without_password"]
 
 _FLUSH_SECONDS, _CLOSE_SECONDS = 10.0, 60.0
 _log = logging.getLogger(__name__)
@@ -29,13 +36,20 @@ class Tracker:
         uri: an address that `check_tracking` let pass.
         experiment: the MLflow experiment, made if need be. Beside an SQLite database its artifacts
             go to `mlartifacts` in the same folder.
+        artifacts: the folder for them beside another database; a server has its own.
         parent_name: the name of the sweep's run in it; by that name it is found again.
         tags: the sweep's tags.
     """
 
     def __init__(
-        self, uri: str, experiment: str, parent_name: str, tags: Mapping[str, str]
+        self,
+        uri: str,
+        experiment: str,
+        parent_name: str,
+        tags: Mapping[str, str],
+        artifacts: Path | None = None,
     ) -> None:
+        self._artifacts = artifacts
         self._uri, self._experiment_name, self._parent_name = uri, experiment, parent_name
         self._tags = dict(tags)
         self._trials: dict[str, TrialRun] = {}
@@ -87,6 +101,11 @@ class Tracker:
             lambda session: session.finish(trial, figures, marks, status, ended),
         )
 
+    def figures(self, metrics: Mapping[str, float]) -> None:
+        """Set figures of the whole sweep."""
+        numbers, at = figures_of(metrics), now()
+        self._put("figures of the sweep", lambda session: session.figures(numbers, at))
+
     def artifact(self, path: Path) -> None:
         """Copy a file, or a folder with all in it, to the sweep's run."""
         self._put(f"file {path}", lambda session: session.artifact(path))
@@ -94,7 +113,11 @@ class Tracker:
     def close(self, status: Status) -> None:
         """Say how the sweep ended and send what waits, for a minute at most; see `pending`."""
         self._queue.append(("end of the sweep", lambda session: session.close(status)))
+        end = time.monotonic() + _CLOSE_SECONDS
         self._flush(_CLOSE_SECONDS, patient=False)
+        while self._queue and time.monotonic() < end:
+            time.sleep(1.0)
+            self._flush(_CLOSE_SECONDS, patient=False)
         if self.pending:
             _log.warning("MLflow lacks %d updates; run the sweep again to log them", self.pending)
 
@@ -124,8 +147,9 @@ class Tracker:
                 self._wait, again = 0.0, False
 
     def _open(self) -> Session:
-        check_tracking(self._uri)  # MLflow itself would try for minutes
-        return Session(self._uri, self._experiment_name, self._parent_name, self._tags)
+        with checked(self._uri):  # MLflow itself would try for minutes
+            names = self._experiment_name, self._parent_name
+            return Session(self._uri, *names, self._tags, self._artifacts)
 
     def _away(self, error: Exception) -> None:
         """Keep the queue for later, and forget what the database held: it may not hold it now."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 
 from sweeps.config import Sweep
+from sweeps.driver import Driver
 from sweeps.sharing.library import Library, Lost
 from sweeps.sharing.ride import Report, Ride
 from sweeps.sharing.rider import Rider, State
@@ -16,10 +14,11 @@ from sweeps.sharing.tree import Branch, Tree
 from sweeps.storage.store import Store
 
 
-def train(sweep: Sweep, tree: Tree, heard: Callable[[Report | None], Any]) -> None:
+def train(sweep: Sweep, driver: Driver) -> None:
     """Branch after branch, each to its end."""
     torch.set_num_threads(1)
-    while branch := tree.next():
+    tree, heard = driver.tree, driver.heard
+    while branch := tree.next() or ((driver.more() and tree.next()) or None):
         ride = _ride(sweep, tree, branch)
         on = True
         while on:
@@ -42,4 +41,6 @@ def _ride(sweep: Sweep, tree: Tree, branch: Branch) -> Ride:
         if rider.reference:
             copy.refer(*rider.reference, library.history(*rider.reference).last)
         riders.append(copy)
-    return Ride(branch.path, riders, library, Trainer(), sweep.snapshots, branch.measure)
+    marks = tree.judge.marks(branch.riders[0].epochs) if tree.judge else ()
+    keep, measure = sweep.snapshots, branch.measure
+    return Ride(branch.path, riders, library, Trainer(), keep, measure, marks=marks)

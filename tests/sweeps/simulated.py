@@ -230,9 +230,12 @@ class World:
         keep: Keep,
         retries: int = 10**9,
         sharing: bool = True,
+        pausing: float = 0,
     ) -> None:
         self.draw, self.epochs, self.workers, self.keep = draw, epochs, workers, keep
-        self.retries, self.sharing = retries, sharing
+        self.retries, self.sharing, self.pausing = retries, sharing, pausing
+        self.resting: set[int] = set()
+        self.paused = 0
         self.files, self.trainer = DictFiles(), FakeTrainer()
         self.policies = dict(enumerate(policies))
         self.late = set(self.draw.sample(sorted(self.policies), len(policies) // 3))
@@ -245,10 +248,18 @@ class World:
     def start(self) -> None:
         """A new driver on the old storage."""
         self.rides: dict[int, tuple[Branch, Ride]] = {}
-        self.tree = Tree(Library(Store(self.files)), self.retries)
+        self.tree = Tree(Library(Store(self.files)), self.retries, self)
         for number in self.policies:
-            if number not in self.late:
+            if number not in self.late | self.resting:
                 self.join(number)
+
+    def marks(self, epochs: int) -> list[int]:
+        return [epochs // 2]
+
+    def hopeless(self, aboard: Sequence[Rider], going_on: Sequence[Rider]) -> bool:
+        """Whom a whim takes; a branch that all have left asks for nobody."""
+        assert {rider.key for rider in going_on} <= {rider.key for rider in aboard}
+        return self.draw.random() < self.pausing
 
     def join(self, number: int) -> None:
         policy, seed = self.policies[number]
@@ -260,6 +271,13 @@ class World:
         self.settle()
 
     def settle(self) -> None:
+        for rider in self.tree.paused:
+            assert not rider.ended
+            self.paused += 1
+            self.resting.add(int(rider.key))
+            content = {"state": rider.state.to_json()}
+            self.tree.library.store.write_trial(rider.key, content)
+        self.tree.paused.clear()
         for rider, course in self.tree.ended:
             end = self.end_of(rider, course)
             number = int(rider.key)
@@ -354,6 +372,12 @@ class World:
             else:
                 self.files.content[name] = data[: len(data) // 2] if way == "truncate" else b""
 
+    def call_back(self) -> None:
+        """A paused rider goes on."""
+        number = self.draw.choice(sorted(self.resting))
+        self.resting.remove(number)
+        self.join(number)
+
     def join_late(self) -> None:
         if self.late:
             number = self.draw.choice(sorted(self.late))
@@ -364,10 +388,14 @@ class World:
         """Until all have ended; as many steps as there could be work for, and no more."""
         limit = 400 + 60 * self.epochs * len(self.policies)
         for step in range(limit):
-            if self.tree.done and not self.late:
+            if self.tree.done and not self.late and not self.resting:
                 return
             calm = step > limit // 2  # whatever was lost, it must come to an end
-            if not calm and mishaps and self.draw.random() < chance:
+            if calm:
+                self.pausing = 0
+            if self.resting and (self.draw.random() < 0.1 or self.tree.done):
+                self.call_back()
+            elif not calm and mishaps and self.draw.random() < chance:
                 getattr(self, self.draw.choice(list(mishaps)))()
             elif self.late and self.draw.random() < 0.1:
                 self.join_late()

@@ -34,6 +34,14 @@ def refused(
 
 AT_EPOCH = {"policy": "at_epoch", "epoch": 1, "ratio": 0.5}
 
+
+def searched(policy: dict[str, Any]) -> dict[str, Any]:
+    """A sweep file's fields for a search over this policy."""
+    return {"policies": [policy], "search": {"trials": 3}}
+
+
+SPACE = {"policies": [{**AT_EPOCH, "ratio": {"uniform": [0.1, 0.9]}}]}
+
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("unknown key", {"task__epoch": 4}, ["task", "unknown field 'epoch'", "'epochs'"]),
     ("unknown top key", {"polices": []}, ["'polices'", "did you mean 'policies'"]),
@@ -71,9 +79,102 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("empty grid", {"policies": [{**AT_EPOCH, "ratio": {"grid": []}}]}, ["policies.0.ratio", "[]"]),
     (
-        "sampled space",
+        "a space without a search",
         {"policies": [{**AT_EPOCH, "ratio": {"uniform": [0.1, 0.9]}}]},
-        ["policies.0.ratio", "uniform", "grid"],
+        ["search", "missing", "policies.0.ratio"],
+    ),
+    ("a search without a space", {"search": {"trials": 3}}, ["search", "nothing", "choice"]),
+    ("a search without an end", {**SPACE, "search": "tpe"}, ["search", "'tpe'"]),
+    ("nothing ends it", {**SPACE, "search": {}}, ["search", "trials or gpu_hours"]),
+    (
+        "low above high",
+        searched({**AT_EPOCH, "ratio": {"uniform": [0.9, 0.1]}}),
+        ["policies.0.ratio", "[0.9, 0.1]", "below high"],
+    ),
+    (
+        "log of zero",
+        searched({**AT_EPOCH, "ratio": {"log_uniform": [0, 0.5]}}),
+        ["policies.0.ratio", "[0, 0.5]", "above 0"],
+    ),
+    (
+        "an empty choice",
+        searched({**AT_EPOCH, "saliency": {"choice": []}}),
+        ["policies.0.saliency", "[]", "at least one"],
+    ),
+    (
+        "a misspelt field with a space",
+        searched({**AT_EPOCH, "ration": {"uniform": [0.1, 0.9]}}),
+        ["policies.0", "'ration'", "did you mean 'ratio'"],
+    ),
+    (
+        "a bound that does not fit",
+        searched({**AT_EPOCH, "ratio": {"uniform": [0.1, 1.5]}}),
+        ["policies.0.ratio", "1.5", "less than 1"],
+    ),
+    (
+        "a type that does not fit",
+        searched({**AT_EPOCH, "epoch": {"uniform": [1, 3]}}),
+        ["policies.0.epoch", "integer"],
+    ),
+    (
+        "an option that does not fit",
+        searched({**AT_EPOCH, "saliency": {"choice": ["taylor", "tailor"]}}),
+        ["policies.0.saliency", "'tailor'", "did you mean 'taylor'"],
+    ),
+    (
+        "a bound beyond the training",
+        searched({**AT_EPOCH, "epoch": {"int": [0, 9]}}),
+        ["policies.0.epoch", "9", "0 to 3"],
+    ),
+    (
+        "a space of the task that does not fit",
+        {"task__batch_size": {"int": [0, 64]}, "search": {"trials": 3}},
+        ["task.batch_size", "0", "greater than or equal to 1"],
+    ),
+    (
+        "a misspelt field of the task",
+        {"task__optimizer": {"rate": {"uniform": [0.1, 1]}}, "search": {"trials": 3}},
+        ["task.optimizer", "'rate'"],
+    ),
+    ("an empty grid in the task", {"task__epochs": {"grid": []}}, ["task.epochs", "[]"]),
+    (
+        "an unknown sampler",
+        {**SPACE, "search": {"sampler": "nsga", "trials": 3}},
+        ["search.sampler", "'nsga'", "did you mean 'nsga"],
+    ),
+    (
+        "a sampler's option",
+        {**SPACE, "search": {"sampler": {"name": "tpe", "options": {"sede": 3}}, "trials": 3}},
+        ["search.sampler.options", "sede"],
+    ),
+    (
+        "a sampler of one objective",
+        {**SPACE, "search": {"sampler": "optuna.samplers:CmaEsSampler", "trials": 3}},
+        ["search.sampler", "CmaEsSampler", "2 objectives"],
+    ),
+    (
+        "an objective that no trial reports",
+        {"objectives": {"val_acuracy": "max"}},
+        ["objectives", "'val_acuracy'", "did you mean 'val_accuracy'"],
+    ),
+    (
+        "stopped early by what is not known early",
+        {
+            **SPACE,
+            "search": {"trials": 3, "early_stopping": True},
+            "objectives": {"val_accuracy": "max", "train_flops": "min"},
+        },
+        ["search.early_stopping", "'train_flops'", "gpu_hours"],
+    ),
+    (
+        "a reference of other objectives",
+        {"reference": {"val_accuracy": 0}},
+        ["reference", "gpu_hours"],
+    ),
+    (
+        "a study that cannot be opened",
+        {**SPACE, "search": {"trials": 3, "study": "postgres:/nowhere"}},
+        ["search.study", "postgres:/nowhere"],
     ),
     ("no policies", {"policies": []}, ["policies", "at least 1"]),
     ("a seed twice", {"seeds": [1, 1]}, ["seeds", "[1, 1]"]),
@@ -151,6 +252,16 @@ def test_sweep_file(
     for part in said:
         assert part in line
     assert not (tmp_path / "s" / "trials").exists()
+
+
+def test_a_name_that_stands_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "name: x\nobjectives: {val_accuracy: max, gpu_hours: min, val_accuracy: min}\n"
+    line = refused(["run", str(write(tmp_path, text))], monkeypatch, capsys)
+    assert "objectives.val_accuracy" in line
+    assert "twice" in line
+    assert "line 2" in line
 
 
 @pytest.mark.parametrize("text", ["name: [", "just text", "\x00"])

@@ -23,7 +23,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.tracking.tracker import Tracker, TrackingError, check_tracking
+from sweeps.tracking.tracker import Tracker, TrackingError, check_tracking, without_password
 
 FINAL = {
     "val_accuracy": 0.9,
@@ -33,6 +33,12 @@ FINAL = {
     "train_seconds": 60.0,
 }
 CURVE = [(epoch, {"val_accuracy": epoch / 10, "gpu_hours": epoch / 500}) for epoch in range(10)]
+
+
+@pytest.fixture(autouse=True)
+def _not_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of a sweep MLflow is waited for; here it comes back at once, or never."""
+    monkeypatch.setattr("sweeps.tracking.tracker._CLOSE_SECONDS", 3.0)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +261,22 @@ def test_an_answer_that_was_lost_doubles_nothing(db: Path, monkeypatch: pytest.M
     assert [p.step for p in history] == list(range(10))
 
 
+def test_two_that_find_the_database_empty_make_its_tables_once(tmp_path: Path) -> None:
+    db = tmp_path / "mlflow.db"
+    code = f"from sweeps.tracking.tracker import Tracker; Tracker('sqlite:///{db}', 'a', 'a', {{}})"
+    paths = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", code], env=os.environ | paths) as first:
+        while not (db.exists() and db.stat().st_size):
+            assert first.poll() is None
+            time.sleep(0.01)
+        check_tracking(f"sqlite:///{db}")
+        tracker = open_tracker(db)
+        while tracker.pending:
+            tracker.close("FINISHED")
+    assert first.returncode == 0
+    assert rows(db)["experiments"] == 3  # and MLflow's own
+
+
 def test_figures_that_are_not_finite_and_odd_names_crash_nothing(db: Path) -> None:
     odd: dict[str, str | int | float] = {
         "a(b)[c]": 1,
@@ -351,6 +373,21 @@ def test_addresses_that_cannot_be_used(uri: str, says: str) -> None:
     assert "s3c" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://user:s3c%2Fret@host:1/db", "postgresql://user:***@host:1/db"),
+        ("postgresql+psycopg2://user:s3c/r@t@host/db", "postgresql+psycopg2://user:***@host/db"),
+        ("postgresql://h/db?password=s3c&user=me", "postgresql://h/db?password=***&user=me"),
+        ("https://user:s3cret@host:1", "https://user:***@host:1"),
+        ("https://host:1", "https://host:1"),
+        ("sqlite:////tmp/a:b@c.db", "sqlite:////tmp/a:b@c.db"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
 
 
 def test_files_that_are_not_mlflows(tmp_path: Path) -> None:

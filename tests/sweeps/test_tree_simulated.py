@@ -91,6 +91,20 @@ def test_everything_at_once() -> None:
         pass
 
 
+def test_paused_and_called_back_everyone_ends_as_if_never_paused() -> None:
+    paused = 0
+    for found in each("paused", [], 0, late=False, pausing=0.3, keep="all"):
+        assert found.again == 0
+        paused += found.paused
+    assert paused > COURSES or len(SEEDS) == 1
+
+
+def test_paused_while_everything_goes_wrong() -> None:
+    mishaps = ["damage", "kill_while_writing", "restart"]
+    for _ in each("paused and everything", mishaps, 0.2, probes=2, pausing=0.2):
+        pass
+
+
 def test_alone_nothing_is_shared() -> None:
     for found in each("alone", ["kill_while_writing"], 0.1, sharing=False):
         ends = found.ends.values()

@@ -1,0 +1,1 @@
+"""How fast each search comes near the front, on a sweep of which every setting is stored."""

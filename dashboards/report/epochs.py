@@ -1,0 +1,160 @@
+"""When was it pruned: accuracy by the epoch of the cut, and what each indicator chose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from dashboards.report import verdicts
+from dashboards.report.cuts import Cut, chosen, cuts, epoch_of
+from dashboards.report.data import Content, Group
+from dashboards.report.look import Looks, epochs_axis, errors, figure, heading, percent, usual
+from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
+from dashboards.report.text import share, spread
+from sweeps.results import deviation, mean
+from sweeps.savings import family
+
+ACCURACY = "val_accuracy"
+OPEN = 6
+"""So many cuts are drawn; the table has all."""
+CROWD = 6
+"""Families whose legend fits a narrow plot."""
+
+
+def section(content: Content, looks: Looks) -> Section:
+    """A plot a cut, the verdicts on indicators, and the table of all settings."""
+    found = cuts(content)
+    tables, notes = verdicts.tables(content)
+    if not found:
+        return Section("epochs", "When to prune", ["No finished trial was pruned."], notes=notes)
+    span = _range(content, [group for cut in found for group in cut.groups])
+    drawn = found[:OPEN]
+    plots = [
+        Plot(
+            _by_epoch(content, looks, cut, span),
+            f"accuracy by epoch of the cut: {cut.name}",
+            wide=len({family(group[0]) for group in cut.groups}) > CROWD,
+        )
+        for cut in drawn
+    ]
+    if any(cut.grid for cut in found):
+        lead = (
+            "A plot for each cut, that is, for what is removed and how much. The line is the "
+            "oracle's grid: the same cut after each of these epochs, its best one starred (mean "
+            "validation accuracy over seeds). The other marks are where a policy chose to cut, at "
+            "the mean of its seeds' first epochs. Dashed: dense training. Bars: standard deviation."
+        )
+    else:
+        lead = (
+            "This sweep has no oracle grid, that is, at_epoch at several epochs with the same cut. "
+            "The marks are where policies chose to cut, at the mean of their seeds' first epochs. "
+            "Dashed: dense training. Bars: standard deviation."
+        )
+    if len(found) > OPEN:
+        notes.append(f"The first {OPEN} of {len(found)} cuts are drawn; the table has all.")
+    low = [g for cut in drawn for g in cut.groups if mean(g, ACCURACY) < span[0]]
+    if low:
+        notes.append(
+            f"{len(low)} setting{'s' * (len(low) > 1)} below {share(span[0], 1)} % "
+            f"{'are' if len(low) > 1 else 'is'} out of view: a double click on a plot shows all."
+        )
+    return Section("epochs", "When to prune", [lead], plots, [*tables, _table(found)], notes)
+
+
+def _range(content: Content, groups: Sequence[Group]) -> tuple[float, float]:
+    """Of accuracies in all plots; a few that failed to learn do not squeeze the others."""
+    means = [mean(g, ACCURACY) for g in [*groups, *([content.dense] if content.dense else [])]]
+    near = usual(means) or (min(means), max(means))
+    spreads = [deviation(g, ACCURACY) for g in groups if mean(g, ACCURACY) >= near[0]]
+    around = max((s for s in spreads if math.isfinite(s)), default=0.0)
+    room = max(around, 0.08 * (near[1] - near[0]), 0.002)
+    return near[0] - room, min(near[1] + room, 1.0 + 0.3 * room)
+
+
+def _by_epoch(content: Content, looks: Looks, cut: Cut, span: tuple[float, float]) -> Figure:
+    last = max(epoch_of(group) for group in cut.groups)
+    data: list[dict[str, Any]] = []
+    if content.dense:
+        level = mean(content.dense, ACCURACY)
+        data.append(
+            {
+                "x": [-1, last + 1],
+                "y": [level, level],
+                "mode": "lines",
+                "name": "dense",
+                "line": {"color": looks.colour("dense"), "dash": "dash", "width": 1.5},
+                "hoverinfo": "skip",
+            }
+        )
+    if cut.grid:
+        data.append(_grid(cut, looks))
+    for name in dict.fromkeys(family(group[0]) for group in cut.others):
+        own = [group for group in cut.others if family(group[0]) == name]
+        marks = {"mode": "markers", "name": looks.name(name), "marker": looks.marker(name, 12)}
+        data.append({**_marks(own, looks, name), **marks})
+    return figure(
+        data,
+        epochs_axis("epochs trained before the cut", last),
+        percent("validation accuracy", range=list(span)),
+        400,
+        **heading(shown(cut.name)),
+    )
+
+
+def _grid(cut: Cut, looks: Looks) -> dict[str, Any]:
+    """The oracle's grid, its best epoch starred."""
+    name = family(cut.grid[0][0])
+    plain = looks.marker(name)
+    best = [epoch_of(group) == cut.best for group in cut.grid]
+    marker = {
+        **plain,
+        "symbol": ["star" if one else plain["symbol"] for one in best],
+        "size": [20 if one else 9 for one in best],
+        "opacity": 1,
+    }
+    return {
+        **_marks(cut.grid, looks, name),
+        "mode": "lines+markers",
+        "name": f"{looks.name(name)}, oracle ★",
+        "line": {"color": looks.colour(name), "width": 2},
+        "marker": marker,
+    }
+
+
+def _marks(groups: Sequence[Group], looks: Looks, name: str) -> dict[str, Any]:
+    return {
+        "x": [epoch_of(group) for group in groups],
+        "y": [mean(group, ACCURACY) for group in groups],
+        "error_y": errors([deviation(group, ACCURACY) for group in groups], looks.colour(name)),
+        "hoverinfo": "text",
+        "text": [
+            hover(
+                group[0]["policy"],
+                *group[0]["settings"].split(),
+                f"first cut after epoch {chosen(group)}",
+                f"validation accuracy {spread(group, ACCURACY)} %",
+                f"test accuracy {spread(group, 'test_accuracy')} %",
+            )
+            for group in groups
+        ],
+    }
+
+
+def _table(found: Sequence[Cut]) -> Table:
+    heads = ["cut", "policy", "settings", "first cut after epoch"]
+    heads += ["validation accuracy (%)", "test accuracy (%)", "parameters gone (%)"]
+    rows = [
+        [
+            cut.name,
+            group[0]["policy"],
+            group[0]["settings"],
+            chosen(group),
+            spread(group, ACCURACY),
+            spread(group, "test_accuracy"),
+            share(mean(group, "sparsity"), 1),
+        ]
+        for cut in found
+        for group in cut.groups
+    ]
+    return Table(f"All settings that pruned, by epoch ({len(rows):,})", heads, rows, texts=3)

@@ -1,0 +1,191 @@
+"""The front: accuracy against cost, a point a setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from dashboards.report import growth
+from dashboards.report.data import Content, Group
+from dashboards.report.look import Looks, column, errors, figure, usual
+from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
+from dashboards.report.text import NAMES, Unit, count, number, share, spread
+from dashboards.report.text import title as title_of
+from sweeps.results import deviation, mean
+from sweeps.savings import family
+
+
+def section(content: Content, looks: Looks) -> Section:
+    """The front, its hypervolume by time spent, and a row a setting."""
+    told = ", ".join(f"{NAMES.get(name, name)} ({way})" for name, way in content.objectives.items())
+    if not content.groups:
+        return Section("front", "The front", [f"Objectives: {told}.", "No trial has finished."])
+    unit = Unit.of([mean(group, "gpu_hours") for group in content.groups], content.device)
+    drawn, out = _front(content, looks, unit)
+    caption = (
+        f"Objectives: {told}. A large mark is a setting, the mean over its seeds with their "
+        "standard deviation; the small ones are its seeds. The dotted line joins the settings that "
+        f"no other beats (means over seeds, on the validation split).{out}"
+    )
+    plots = [Plot(drawn, "the front of accuracy and cost", caption, wide=True)]
+    notes = []
+    if grown := growth.plot(content, unit):
+        plots.append(grown)
+    else:
+        notes.append("No setting is better than the reference in every objective: no hypervolume.")
+    return Section("front", "The front", [], plots, [_table(content, unit)], notes)
+
+
+def axes_of(objectives: dict[str, str]) -> tuple[str, str]:
+    """What stands on x (a cost) and on y (an accuracy)."""
+    cost = [name for name, way in objectives.items() if way == "min"]
+    rest = [name for name in objectives if name not in cost[:1]]
+    y = next((name for name in rest if objectives[name] == "max"), (rest or ["val_accuracy"])[0])
+    others = [name for name in objectives if name != y]
+    return (cost[:1] or others or ["gpu_hours"])[0], y
+
+
+def _front(content: Content, looks: Looks, unit: Unit) -> tuple[Figure, str]:
+    """The plot, and what to say of settings that lie far below the others."""
+    across, up = axes_of(content.objectives)
+    (x, x_scale), (y, y_scale) = column(across, unit), column(up, unit)
+    data: list[dict[str, Any]] = []
+    best = sorted(
+        (x_scale * mean(group, across), y_scale * mean(group, up))
+        for group in content.groups
+        if group[0]["pareto"]
+    )
+    if best:
+        data.append(
+            {
+                "x": [point[0] for point in best],
+                "y": [point[1] for point in best],
+                "name": "Pareto set",
+                "mode": "lines",
+                "line": {"width": 1.5, "dash": "dot"},
+                "hoverinfo": "skip",
+            }
+        )
+    families: dict[str, list[Group]] = {}
+    for group in content.groups:
+        families.setdefault(family(group[0]), []).append(group)
+    for name, groups in families.items():
+        data += _points(name, groups, looks, unit, (across, x_scale), (up, y_scale))
+    near = _near(content.groups, across, up)
+    x["range"], y["range"] = _span(near, across, x_scale), _span(near, up, y_scale)
+    hidden = len(content.groups) - len(near)
+    out = f" {count(hidden, 'setting')} far off {'are' if hidden > 1 else 'is'} out of view: a "
+    return figure(data, x, y, 520), f"{out}double click shows all." if hidden else ""
+
+
+def _near(groups: Sequence[Group], across: str, up: str) -> list[Group]:
+    """The settings that are not far worse than the others in what the axes show."""
+    best = max((mean(group, across) for group in groups), default=0.0)
+    dear = usual([-mean(group, across) for group in groups], 0.02 * best)
+    poor = usual([mean(group, up) for group in groups])
+    return [
+        group
+        for group in groups
+        if (not dear or -mean(group, across) >= dear[0])
+        and (not poor or mean(group, up) >= poor[0])
+    ]
+
+
+def _span(groups: Sequence[Group], name: str, scale: float) -> list[float]:
+    """From the least to the most of all seeds, with some room."""
+    values = [scale * row[name] for group in groups for row in group]
+    room = 0.08 * (max(values) - min(values)) or (0.02 if max(values) <= 1 else 0.1 * max(values))
+    return [max(0.0, min(values) - room) if min(values) >= 0 else min(values) - room] + [
+        max(values) + room
+    ]
+
+
+def _points(
+    name: str,
+    groups: Sequence[Group],
+    looks: Looks,
+    unit: Unit,
+    across: tuple[str, float],
+    up: tuple[str, float],
+) -> list[dict[str, Any]]:
+    """A family's settings, and behind them their seeds."""
+    colour = looks.colour(name)
+    seeds = [row for group in groups for row in group]
+    behind = {
+        "x": [across[1] * row[across[0]] for row in seeds],
+        "y": [up[1] * row[up[0]] for row in seeds],
+        "text": [_one(row, unit) for row in seeds],
+        "marker": looks.marker(name, 5),
+        "opacity": 0.35,
+        "showlegend": False,
+    }
+    means = {
+        "x": [across[1] * mean(group, across[0]) for group in groups],
+        "y": [up[1] * mean(group, up[0]) for group in groups],
+        "error_x": errors([across[1] * deviation(g, across[0]) for g in groups], colour),
+        "error_y": errors([up[1] * deviation(g, up[0]) for g in groups], colour),
+        "text": [_setting(group, unit) for group in groups],
+        "marker": looks.marker(name, 15 if name == "dense" else 11),
+        "name": looks.name(name),
+    }
+    shared = {"mode": "markers", "hoverinfo": "text", "legendgroup": shown(name)}
+    return [{**shared, **behind}, {**shared, **means}]
+
+
+def _setting(group: Group, unit: Unit) -> str:
+    return hover(
+        group[0]["policy"],
+        *group[0]["settings"].split(),
+        f"validation accuracy {spread(group, 'val_accuracy')} %",
+        f"test accuracy {spread(group, 'test_accuracy')} %",
+        f"{unit.write(mean(group, 'gpu_hours'))} {unit.name} alone",
+        f"{share(mean(group, 'sparsity'), 1)} % of the parameters gone",
+        f"{len(group)} seed{'s' * (len(group) > 1)}",
+        *(["in the Pareto set"] if group[0]["pareto"] else []),
+    )
+
+
+def _one(row: dict[str, Any], unit: Unit) -> str:
+    return hover(
+        row["trial"],
+        f"seed {row['seed']}",
+        f"validation accuracy {share(row['val_accuracy'])} %",
+        f"{unit.write(row['gpu_hours'])} {unit.name} alone",
+    )
+
+
+def _table(content: Content, unit: Unit) -> Table:
+    """A row a setting."""
+    dense = mean(content.dense, "gpu_hours")
+    rows = []
+    for group in content.groups:
+        hours = mean(group, "gpu_hours")
+        pruned = {epoch for row in group for epoch in row["prune_epochs"] or ()}
+        rows.append(
+            [
+                title_of(group),
+                "–".join(map(str, sorted({min(pruned), max(pruned)}))) if pruned else "",
+                spread(group, "val_accuracy"),
+                spread(group, "test_accuracy"),
+                unit.write(hours),
+                share(hours / dense if dense else math.nan, 0),
+                share(mean(group, "sparsity"), 1),
+                number(mean(group, "macs")),
+                str(len(group)),
+                "★" if group[0]["pareto"] else "",
+            ]
+        )
+    heads = [
+        "setting",
+        "pruned after epoch",
+        "validation accuracy (%)",
+        "test accuracy (%)",
+        f"alone ({unit.name})",
+        "of dense (%)",
+        "parameters gone (%)",
+        "MACs",
+        "seeds",
+        "Pareto",
+    ]
+    return Table(f"All settings ({len(rows):,})", heads, rows, open=len(rows) <= 6)

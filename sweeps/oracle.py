@@ -1,0 +1,165 @@
+"""Verdicts: every indicator of a study against the oracle, the best of a grid of pruning epochs.
+
+The oracle of Shen et al. (CVPR 2022) prunes at each epoch of a grid and takes the best in
+hindsight. Here that is the best by the mean validation accuracy over seeds, and regret is of the
+test accuracy. A grid belongs to an indicator if both make the same cut on the same task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pruning.policies import POLICIES, OneShot, Triggered
+from pruning.policies.registry import specify
+from pruning.settings import canonical
+from sweeps import oracle_notes as notes
+from sweeps.oracle_grid import Grid, Trial, average
+from sweeps.regret import best_on_others, complete, ended, never_crossed, regrets, spread
+from sweeps.results import Row
+
+GIVEN = "given"
+OTHERS = "other seeds'"
+Chosen = Mapping[int, tuple[float | None, Row]]
+"""By seed a threshold and the trial that had it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One indicator, with a threshold as given or as the other seeds chose it.
+
+    policy, settings: the indicator, its threshold and its cut left out. cut: ratio, saliency and
+    whatever else of the cut is not the default, and the fields of the task that the sweep varies.
+    choice: GIVEN or OTHERS. seeds: those it is judged on; thresholds (None: the policy's own
+    default), epochs (None: never pruned) and regrets have an entry for each.
+    grid: the oracle's epochs, empty if there are none; oracle_seeds: on which all of them ended.
+    Accuracies and regrets are fractions, means over seeds; sd is over seeds, None for one seed.
+    hours: device-hours of one trial of the indicator, and of the whole grid for one seed, each
+    trial alone, and with what they share counted once, at most; means over seeds.
+    """
+
+    policy: str
+    settings: dict[str, Any]
+    cut: dict[str, Any]
+    choice: str
+    seeds: list[int]
+    thresholds: list[float | None]
+    epochs: list[int | None]
+    never_crossed: int
+    grid: list[int]
+    oracle_seeds: list[int]
+    oracle_epoch: int | None
+    oracle_val_accuracy: float | None
+    oracle_test_accuracy: float | None
+    regrets: list[float]
+    regret: float | None
+    sd: float | None
+    hours: float | None
+    scan_hours_alone: float | None
+    scan_hours_shared: float | None
+    notes: list[str]
+
+
+def oracle(rows: Iterable[Row]) -> list[Verdict]:
+    """A verdict for each indicator, cut and threshold, in the order of the rows.
+
+    rows: of a sweep, as ``read_rows`` gives them. Where an indicator has several thresholds and at
+    least two seeds, one more in which each seed gets the threshold that did best on the others.
+    Trials that have not finished are left out, and noted. Raises InputError for a policy that
+    cannot be read, such as one's own that does not import.
+    """
+    trials = [trial for row in rows if (trial := Trial.of(row)) is not None]
+    grids: dict[Hashable, Grid] = {}
+    indicators: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if isinstance(trial.policy, Triggered):
+            settings = {**specify(trial.policy), "threshold": None}
+            indicators.setdefault(canonical([trial.task, settings]), []).append(trial)
+            if trial.cut not in grids:
+                grids[trial.cut] = Grid(trials, trial.cut)
+    return [
+        verdict
+        for found in indicators.values()
+        for verdict in _verdicts(found, grids[found[0].cut])
+    ]
+
+
+def nothing_to_judge(verdicts: Sequence[Verdict]) -> str:
+    """Why there is nothing to compare, in one line: no indicator, or no grid; "" if there is."""
+    if not verdicts:
+        names = [name for name, kind in POLICIES.items() if issubclass(kind, Triggered)]
+        return f"no indicator among its policies ({', '.join(names)}, or a Triggered of your own)"
+    missing = [note for one in verdicts for note in one.notes if note.startswith(notes.NO_GRID)]
+    return missing[0] if len(missing) == len(verdicts) else ""
+
+
+def to_json(verdicts: Iterable[Verdict]) -> str:
+    """A list of objects under the names of ``Verdict``."""
+    return json.dumps([asdict(verdict) for verdict in verdicts], indent=1, allow_nan=False)
+
+
+def _verdicts(trials: Sequence[Trial], grid: Grid) -> list[Verdict]:
+    """Of one indicator, all its thresholds."""
+    by_threshold: dict[float | None, list[Row]] = {}
+    for trial in trials:
+        threshold = getattr(trial.policy, "threshold", None)
+        by_threshold.setdefault(threshold, []).append(trial.row)
+    usable = {key: [r for r in rows if _usable(r, grid)] for key, rows in by_threshold.items()}
+    found = [
+        _verdict(trials[0], GIVEN, {r["seed"]: (key, r) for r in usable[key]}, rows, grid)
+        for key, rows in by_threshold.items()
+    ]
+    if len(by_threshold) == 1 or not grid.rows:
+        return found
+    candidates = complete(usable)
+    seeds = list(next(iter(candidates.values()), ()))
+    if len(seeds) < 2 or not grid.seeds:
+        for verdict in found:
+            verdict.notes.append(notes.NO_CHOICE)
+        return found
+    choices = {seed: best_on_others(candidates, seed) for seed in seeds}
+    chosen = {seed: (key, candidates[key][seed]) for seed, key in choices.items()}
+    return [*found, _verdict(trials[0], OTHERS, chosen, [t.row for t in trials], grid)]
+
+
+def _verdict(trial: Trial, choice: str, chosen: Chosen, rows: Sequence[Row], grid: Grid) -> Verdict:
+    """trial: any of the indicator. rows: all that were chosen among, whether they ended or not."""
+    chosen = dict(sorted(chosen.items()))
+    judged = {seed: row for seed, (_, row) in chosen.items()}
+    losses = [] if grid.best is None else regrets(grid.epochs[grid.best], judged)
+    written = specify(trial.policy)
+    elsewhere = {"policy", "threshold", *OneShot.model_fields}
+    return Verdict(
+        policy=written["policy"],
+        settings={key: part for key, part in written.items() if key not in elsewhere},
+        cut={**notes.shown_cut(trial.policy), **trial.task},
+        choice=choice,
+        seeds=list(judged),
+        thresholds=[threshold for threshold, _ in chosen.values()],
+        epochs=[next(iter(row["prune_epochs"]), None) for row in judged.values()],
+        never_crossed=sum(map(never_crossed, judged.values())),
+        grid=list(grid.epochs),
+        oracle_seeds=grid.seeds,
+        oracle_epoch=grid.best,
+        oracle_val_accuracy=grid.mean("val_accuracy"),
+        oracle_test_accuracy=grid.mean("test_accuracy"),
+        regrets=losses,
+        regret=float(np.mean(losses)) if losses else None,
+        sd=spread(losses),
+        hours=average(judged.values(), "gpu_hours") if judged else None,
+        scan_hours_alone=grid.hours_alone,
+        scan_hours_shared=grid.hours_shared,
+        notes=[
+            *notes.of_grid(grid.rows, grid.epochs, grid.best, trial.policy),
+            *notes.of_indicator(rows, judged, losses),
+        ],
+    )
+
+
+def _usable(row: Row, grid: Grid) -> bool:
+    """Whether it has ended, and the grid has on its seed if there is one."""
+    return ended(row) and (not grid.seeds or row["seed"] in grid.seeds)
