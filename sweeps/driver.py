@@ -64,6 +64,8 @@ class Driver:
         if self.searcher:
             begun = self.searcher.start()
             for spec in self.searcher.resting:
+                *before, _ = spec.line()
+                begun += before  # what a paused control is compared with has run
                 self.trials[self.key(spec)] = spec
                 self.journal.resting.add(self.key(spec))
             self.add(begun)

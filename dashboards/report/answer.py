@@ -54,10 +54,15 @@ def section(content: Content, looks: Looks) -> Section:
         ),
     ]
     tables = [
-        _wide(saved, f"{of} saved (%), with its 95 % interval", lambda s: _drop(s.drop), _saved),
+        _wide(
+            saved,
+            text.sentence(f"{of} saved (%), with its 95 % interval"),
+            lambda s: _drop(s.drop),
+            _saved,
+        ),
         _wide(
             gained,
-            f"{what} gained (points), with its 95 % interval",
+            text.sentence(f"{what} gained (points), with its 95 % interval"),
             lambda g: _budget(g.share, of),
             _gained,
         ),
@@ -137,7 +142,7 @@ def _settings(
     saved: Sequence[Saving], gained: Sequence[Gain], of: str, short: Mapping[tuple[str, str], str]
 ) -> Table:
     """Which settings these are, and how they do on the test split."""
-    heads = ["policy", "compared at", "settings", "change of test accuracy (points)"]
+    heads = ["policy", "compared at", "settings", "weights", "change of test accuracy (points)"]
     found: list[tuple[Saving | Gain, str]] = [
         *((saving, _drop(saving.drop)) for saving in saved),
         *((gain, _budget(gain.share, of)) for gain in gained),
@@ -147,6 +152,7 @@ def _settings(
             _plain(one.family),
             which,
             text.parts(one.settings, short),
+            ", ".join(f"{100 * weight:.0f} %" for *_, weight in one.settings),
             _signed(one.test_change),
         ]
         for one, which in found

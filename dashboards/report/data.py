@@ -27,7 +27,7 @@ Group = list[Row]
 """The trials of one policy and settings: its seeds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """A trial: its row, where it went, and when it ended (seconds since 1970, None if unknown).
 
@@ -67,7 +67,12 @@ class Content:
     @cached_property
     def groups(self) -> list[Group]:
         """The settings of which at least one seed has finished, each with those seeds."""
-        done = [row for row in self.rows if row["status"] == "finished"]
+        figures = {"val_accuracy", "test_accuracy", "gpu_hours", *self.objectives}
+        done = [
+            row
+            for row in self.rows
+            if row["status"] == "finished" and all(row[name] is not None for name in figures)
+        ]
         return list(by_setting(done).values())
 
     @cached_property

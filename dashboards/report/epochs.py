@@ -9,8 +9,9 @@ from typing import Any
 from dashboards.report import verdicts
 from dashboards.report.cuts import Cut, chosen, cuts, epoch_of
 from dashboards.report.data import Content, Group
-from dashboards.report.look import Looks, epochs_axis, errors, figure, heading, percent, usual
+from dashboards.report.look import Looks, epochs_axis, errors, figure, heading, percent
 from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
+from dashboards.report.ranges import usual
 from dashboards.report.text import share, spread
 from sweeps.results import deviation, mean
 from sweeps.savings import family

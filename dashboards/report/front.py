@@ -8,8 +8,9 @@ from typing import Any
 
 from dashboards.report import growth
 from dashboards.report.data import Content, Group
-from dashboards.report.look import Looks, column, errors, figure, usual
+from dashboards.report.look import Looks, column, errors, figure
 from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
+from dashboards.report.ranges import near, span
 from dashboards.report.text import NAMES, Unit, count, number, share, spread
 from dashboards.report.text import title as title_of
 from sweeps.results import deviation, mean
@@ -72,33 +73,11 @@ def _front(content: Content, looks: Looks, unit: Unit) -> tuple[Figure, str]:
         families.setdefault(family(group[0]), []).append(group)
     for name, groups in families.items():
         data += _points(name, groups, looks, unit, (across, x_scale), (up, y_scale))
-    near = _near(content.groups, across, up)
-    x["range"], y["range"] = _span(near, across, x_scale), _span(near, up, y_scale)
-    hidden = len(content.groups) - len(near)
+    shown_first = near(content.groups, {across: "min", up: "max"} | content.objectives)
+    x["range"], y["range"] = span(shown_first, across, x_scale), span(shown_first, up, y_scale)
+    hidden = len(content.groups) - len(shown_first)
     out = f" {count(hidden, 'setting')} far off {'are' if hidden > 1 else 'is'} out of view: a "
     return figure(data, x, y, 520), f"{out}double click shows all." if hidden else ""
-
-
-def _near(groups: Sequence[Group], across: str, up: str) -> list[Group]:
-    """The settings that are not far worse than the others in what the axes show."""
-    best = max((mean(group, across) for group in groups), default=0.0)
-    dear = usual([-mean(group, across) for group in groups], 0.02 * best)
-    poor = usual([mean(group, up) for group in groups])
-    return [
-        group
-        for group in groups
-        if (not dear or -mean(group, across) >= dear[0])
-        and (not poor or mean(group, up) >= poor[0])
-    ]
-
-
-def _span(groups: Sequence[Group], name: str, scale: float) -> list[float]:
-    """From the least to the most of all seeds, with some room."""
-    values = [scale * row[name] for group in groups for row in group]
-    room = 0.08 * (max(values) - min(values)) or (0.02 if max(values) <= 1 else 0.1 * max(values))
-    return [max(0.0, min(values) - room) if min(values) >= 0 else min(values) - room] + [
-        max(values) + room
-    ]
 
 
 def _points(

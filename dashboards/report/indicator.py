@@ -15,8 +15,8 @@ from sweeps.savings import family
 
 SHOWN = 12
 """Courses that are drawn at once; the others wait in the legend."""
-MOST = 48
-"""Courses of a policy, drawn or waiting; a browser bears no thousand. The table has all."""
+MOST = 24
+"""Courses of a policy, drawn or waiting; more make no legend. The table has all."""
 CROWD = 6
 """Courses whose legend fits a narrow plot."""
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash")
@@ -80,11 +80,11 @@ def _plot(content: Content, looks: Looks, trials: Sequence[Trial], each: int) ->
     data: list[dict[str, Any]] = []
     thresholds: set[tuple[float, bool | str]] = set()
     ends = max(epoch for trial in trials for epoch, _ in _course(trial))
-    at_once = {trial.row["trial"] for trial in _evenly(trials, each)}
-    for index, trial in enumerate(trials):
+    at_once = _evenly(trials, each)
+    for index, trial in enumerate([*at_once, *(t for t in trials if t not in at_once)]):
         base = looks.colour(family(trial.row))
         colour = shade(base, index, min(len(trials), 8))
-        visible: bool | str = trial.row["trial"] in at_once or "legendonly"
+        visible: bool | str = trial in at_once or "legendonly"
         limit = threshold(content, trial)
         name = content.short[trial.row["policy"], trial.row["settings"]]
         name = name.removeprefix(trial.row["policy"]).strip() or "defaults"

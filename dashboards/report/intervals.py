@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dashboards.report.look import Looks, figure, usual
+from dashboards.report.look import Looks, figure
 from dashboards.report.page import Figure, shown
+from dashboards.report.ranges import usual
 from sweeps.savings import ALL
 
 FADING = (1.0, 0.65, 0.42)

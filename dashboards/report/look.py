@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from dashboards.report.page import Figure, shown
 from dashboards.report.text import NAMES, Unit
 
@@ -90,23 +88,6 @@ def heading(text: str) -> dict[str, Any]:
     return {"title": title, "margin": {"l": 12, "r": 12, "t": 40, "b": 12}}
 
 
-def usual(values: Sequence[float], least: float = 0.005) -> tuple[float, float] | None:
-    """The range of what is not far off; None if nothing is.
-
-    Far off: below the lower quartile by more than four times the distance of the quartiles, which
-    counts as ``least`` where it is smaller.
-    """
-    found = [value for value in values if math.isfinite(value)]
-    if len(found) < 4:
-        return None
-    low, high = np.percentile(found, [25, 75])
-    near = [value for value in found if value >= low - 4 * max(high - low, least)]
-    if len(near) == len(found):
-        return None
-    room = 0.12 * max(max(near) - min(near), least)
-    return min(near) - room, max(near) + room
-
-
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis with a title."""
     return {"title": {"text": title}, **more}
@@ -142,7 +123,7 @@ def shade(colour: str, index: int, count: int) -> str:
     red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
     step = (index % count + 1) // 2 * (1 if index % 2 else -1)
-    light = min(0.7, max(0.3, light + 0.36 * step / count))
+    light = min(0.62, max(0.28, light + 0.36 * step / count))
     hue = (hue + 0.05 * step / count) % 1
     parts = colorsys.hls_to_rgb(hue, light, saturation)
     return "#" + "".join(f"{round(255 * part):02x}" for part in parts)

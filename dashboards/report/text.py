@@ -80,12 +80,12 @@ def points(drop: float) -> str:
 def parts(settings: Sequence[tuple[str, str, float]], short: Mapping[tuple[str, str], str]) -> str:
     """The one or two settings a figure stands on."""
     named = [short.get((policy, text), f"{policy} {text}") for policy, text, _ in settings]
-    weights = [f"{100 * weight:.0f} %" for _, _, weight in settings]
-    if len(named) < 2:
-        return "".join(named)
-    return "between " + " and ".join(
-        f"{name} ({weight})" for name, weight in zip(named, weights, strict=True)
-    )
+    return named[0] if len(named) == 1 else f"between {' and '.join(named)}"
+
+
+def sentence(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def interval(low: float | None, high: float | None, digits: int = 0) -> str:

@@ -51,7 +51,9 @@ def _no_comparison(content: Content) -> str:
             "The objectives of this sweep are not an accuracy and a cost, so no saving can be "
             "read off; the settings are compared with each other below."
         )
-    return "Only dense training has finished so far, so there is nothing to compare it with."
+    others = any(group[0]["policy"] != "dense" for group in content.groups)
+    what = "dense training and controls have" if others else "dense training has"
+    return f"Only {what} finished so far, so there is no pruning to compare."
 
 
 def _saved(content: Content, best: dict[float, Saving]) -> str:

@@ -27,6 +27,7 @@ class Halving:
     def __init__(self, settings: EarlyStopping, objectives: Mapping[str, str]) -> None:
         self.settings, self.objectives = settings, objectives
         self._rungs: list[dict[str, list[float]]] = [{} for _ in settings.at]
+        self._kept: dict[int, set[str]] = {}  # by rung, until somebody else comes there
 
     def epochs(self, length: int) -> list[int]:
         """After how many epochs each rung is reached in a training of ``length`` epochs."""
@@ -35,6 +36,7 @@ class Halving:
     def reach(self, key: str, rung: int, values: Sequence[float]) -> None:
         """A trial has come to a rung with these values of the objectives so far."""
         self._rungs[rung][key] = list(values)
+        self._kept.pop(rung, None)
 
     def values(self, key: str) -> list[list[float] | None]:
         """What a trial had when it came to each rung, None where it was not compared."""
@@ -42,13 +44,18 @@ class Halving:
 
     def keeps(self, key: str) -> bool:
         """Whether a trial is among those to go on with, on the highest rung it has come to."""
-        rungs = [rung for rung in self._rungs if key in rung]
-        if not rungs:
-            return True
-        known = rungs[-1]
-        places = ranked(np.array(list(known.values())), self.objectives)
-        kept = math.ceil(self.settings.keep * len(known))
-        return places.index(list(known).index(key)) < kept
+        rungs = [number for number, rung in enumerate(self._rungs) if key in rung]
+        return not rungs or key in self._best(rungs[-1])
+
+    def _best(self, rung: int) -> set[str]:
+        """Those of a rung to go on with."""
+        if rung not in self._kept:
+            known = self._rungs[rung]
+            places = ranked(np.array(list(known.values())), self.objectives)
+            best = places[: math.ceil(self.settings.keep * len(known))]
+            keys = list(known)
+            self._kept[rung] = {keys[place] for place in best}
+        return self._kept[rung]
 
 
 def ranked(points: Points, objectives: Mapping[str, str]) -> list[int]:

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from dashboards import report
 from dashboards.report import words
 from dashboards.report.data import gather
-from dashboards.report.look import usual
 from dashboards.report.page import to_json
+from dashboards.report.ranges import usual
 from dashboards.report.secrets import without_secrets
 from dashboards.report.text import number, share
 from earlyprune import app
@@ -172,6 +172,10 @@ def test_text_of_users_stays_text(tmp_path: Path) -> None:
         ({"policies": POLICIES[:2], "seeds": [0]}, "There is no control in this sweep"),
         ({"objectives": {"val_accuracy": "max"}}, "not an accuracy and a cost"),
         ({"objectives": {"val_accuracy": "max", "macs": "min", "params": "min"}}, "No setting"),
+        (
+            {"policies": ["dense", POLICIES[3]], "failing": ["at_epoch"]},
+            "Only dense training and controls have finished",
+        ),
         ({"unfinished": ["epi"]}, "6 of 21 trials have not finished"),
     ],
 )
@@ -258,6 +262,19 @@ def test_json_in_a_page_ends_no_script() -> None:
     text = to_json({"a": "</script><!--&", "b": [float("nan"), 1.0]})
     assert not set("<>&") & set(text)
     assert json.loads(text) == {"a": "</script><!--&", "b": [None, 1.0]}
+
+
+def test_dense_is_in_view_however_far_off(tmp_path: Path) -> None:
+    store = make(tmp_path)
+    for trial in store.read_sweep("made")["trials"]:
+        known = store.trial(trial["key"])
+        assert known
+        if trial["setting"]["policy"] == "dense":
+            known["summary"]["gpu_hours"] = 50.0
+            store.write_trial(trial["key"], known)
+    front = next(f for f in page(store).figures if "Pareto set" in str(f))
+    low, high = front["layout"]["xaxis"]["range"]
+    assert low < 1 < 50 < high
 
 
 def test_numbers_to_read() -> None:

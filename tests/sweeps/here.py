@@ -18,7 +18,13 @@ def train(sweep: Sweep, driver: Driver) -> None:
     """Branch after branch, each to its end."""
     torch.set_num_threads(1)
     tree, heard = driver.tree, driver.heard
-    while branch := tree.next() or ((driver.more() and tree.next()) or None):
+    while True:
+        branch = tree.next()
+        if branch is None:
+            others = driver.more()
+            if tree.done and not others:
+                return
+            continue
         ride = _ride(sweep, tree, branch)
         on = True
         while on:
