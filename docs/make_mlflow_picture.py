@@ -9,24 +9,14 @@ Needs Debian's `chromium` and the Python package `playwright` (no browser of its
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from mlflow import MlflowClient
-from playwright.sync_api import Page, sync_playwright
+from pictures import browser_page, serving
+from playwright.sync_api import Page
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 BARS = ["test_accuracy", "sparsity", "gpu_hours", "train_seconds"]
 
 # The UI keeps what a page shows in the browser's storage, one entry an experiment.
@@ -40,38 +30,6 @@ NO_ASSISTANT = """
     localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
     localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
 """
-
-
-@contextmanager
-def mlflow_ui(uri: str) -> Iterator[str]:
-    """The address of MLflow's UI on this tracking store, on a free port of this machine."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri]
-    with tempfile.TemporaryDirectory() as folder:
-        quiet = subprocess.DEVNULL
-        server = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
-            stdout=quiet,
-            stderr=quiet,
-            start_new_session=True,
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"{address}/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            yield address
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait()
 
 
 def charts() -> list[dict[str, object]]:
@@ -137,22 +95,15 @@ def main() -> None:
     sweeps = client.search_runs([experiment.experiment_id], "tags.`earlyprune.sweep` LIKE '%'")
     if not sweeps:
         sys.exit(f"no sweep in the experiment {options.experiment!r}")
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1"]
+    command += ["--backend-store-uri", options.tracking_uri]
     with (
-        mlflow_ui(options.tracking_uri) as address,
-        tempfile.TemporaryDirectory() as profile,
-        sync_playwright() as driver,
+        serving(command, "/health", MLFLOW_DISABLE_TELEMETRY="true") as address,
+        browser_page(width=1600, height=1000, local=True) as sight,
     ):
-        browser = driver.chromium.launch_persistent_context(
-            profile,
-            executable_path="/usr/bin/chromium",
-            args=FLAGS,
-            viewport={"width": 1600, "height": 1000},
-        )
-        browser.add_init_script(NO_ASSISTANT)
-        page = browser.new_page()
-        show_charts(page, address, experiment.experiment_id, sweeps[0].info.run_id)
-        page.screenshot(path=options.out)
-        browser.close()
+        sight.page.add_init_script(NO_ASSISTANT)
+        show_charts(sight.page, address, experiment.experiment_id, sweeps[0].info.run_id)
+        sight.page.screenshot(path=options.out)
 
 
 if __name__ == "__main__":

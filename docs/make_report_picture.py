@@ -12,13 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from pictures import browser_page, shrink
 
 from dashboards import report
 from sweeps.storage.store import Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "system"))
-from browser import browser_page
 
 LAST = "#front-1"
 CLOSE_TABLES = (
@@ -40,8 +37,7 @@ def main() -> None:
             sys.exit(f"no front in the report of {options.sweep!r}")
         clip = {"x": 0, "y": 0, "width": 1100, "height": box["y"] + box["height"] + 24}
         sight.page.screenshot(path=options.out, full_page=True, clip=clip)
-    with Image.open(options.out) as picture:  # few colours: a third of the size
-        picture.convert("RGB").quantize(128).save(options.out, optimize=True)
+    shrink(options.out)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.search.table import Place, Table, Way
+from benchmarks.search.even import Place
+from benchmarks.search.table import Table, Way
 from sweeps.config import Sweep
 from sweeps.curves import Point
 from sweeps.search.searcher import Searcher

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from benchmarks.search.even import Place, evened
 from sweeps.config import Sweep
 from sweeps.curves import Point, course, outcome
 from sweeps.front import Floats, hypervolume, hypervolume_course, nadir, pareto
@@ -17,8 +18,8 @@ from sweeps.sharing.tree import Tree
 from sweeps.storage.store import Branching, Store
 from sweeps.trials import TrialSpec
 
-Place = tuple[str, int]
-"""An epoch of training: the path that holds it, and its number."""
+DIGITS = 9
+"""Means that agree in so many are equal: what is left is how they were summed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,10 @@ class Way:
     places: Sequence[Place]
     points: Sequence[Point]
     result: Mapping[str, Any]
+
+    def outcome(self, objectives: Iterable[str]) -> list[float]:
+        """How it ended."""
+        return [self.result["summary"][name] for name in objectives]
 
     def deciding(self, epoch: int) -> float:
         """The seconds its decision after an epoch took."""
@@ -66,7 +71,7 @@ class Table:
         for way in ways:
             groups.setdefault(way.spec.group, []).append(way)
         self.means = {
-            group: np.mean([[way.result["summary"][o] for o in objectives] for way in of], axis=0)
+            group: np.mean([way.outcome(objectives) for way in of], axis=0).round(DIGITS)
             for group, of in groups.items()
         }
         points = np.array(list(self.means.values()))
@@ -100,7 +105,10 @@ class Table:
 
     @classmethod
     def read(cls, sweep: Sweep, store: Store) -> Table:
-        """Of a sweep whose trials are all stored. Raises LookupError if one is not."""
+        """Of a sweep whose trials are all stored. Raises LookupError if one is not.
+
+        Its seconds are evened out.
+        """
         library = Library(store)
         tree = Tree(library)
         trials = {spec.address: spec for spec in sweep.trials()}
@@ -109,15 +117,26 @@ class Table:
             state, _ = remembered(store.trial(key), spec.policy)
             after = spec.reference.address if spec.reference else None
             tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state, after))
-        ways, seconds = [], {}
-        for rider, epochs in tree.ended:
-            if not rider.finished:
-                raise LookupError(f"{trials[rider.key].id} has failed: {rider.state.failure}")
-            places = library.owners(rider)
-            for place, stored in zip(places, epochs, strict=True):
-                seconds[place] = sum(stored.record.seconds.values()) * stored.devices
-            points, result = course(epochs, rider), outcome(epochs, rider)
-            ways.append(Way(trials[rider.key], rider.state, places, points, result))
-        if len(ways) < len(trials):
-            raise LookupError(f"{len(trials) - len(ways)} trials are not stored")
+        riders = [rider for rider, _ in tree.ended]
+        failed = [rider for rider in riders if not rider.finished]
+        if failed or len(riders) < len(trials):
+            reason = failed[0].state.failure if failed else "not all of it is stored"
+            raise LookupError(f"a trial has no end: {reason}")
+        places = {rider.key: library.owners(rider) for rider in riders}
+        epochs = evened(
+            {
+                place: stored
+                for rider, line in tree.ended
+                for place, stored in zip(places[rider.key], line, strict=True)
+            }
+        )
+        seconds = {
+            place: sum(stored.record.seconds.values()) * stored.devices
+            for place, stored in epochs.items()
+        }
+        ways = []
+        for rider in riders:
+            line = [epochs[place] for place in places[rider.key]]
+            points, result = course(line, rider), outcome(line, rider)
+            ways.append(Way(trials[rider.key], rider.state, places[rider.key], points, result))
         return cls(ways, seconds, sweep.objectives)

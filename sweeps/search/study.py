@@ -71,7 +71,7 @@ class Study:
         try:
             self._begin()
         except Exception as error:  # drivers of databases fail in many ways
-            problem = one_line(error, address)
+            problem = _problem(error, address)
             what = f"search.study: {without_password(address)!r} cannot be used"
             raise InputError(f"{what}: {problem}") from None
 
@@ -194,7 +194,7 @@ class Study:
             now = time.monotonic()
             if not self._wait:
                 self._away_since = now
-                problem = one_line(error, self.address)
+                problem = _problem(error, self.address)
                 _log.warning("the study is away, training goes on: %s", problem)
             self._study = None
             self._wait = min(30.0, 2 * self._wait or 1.0)
@@ -233,10 +233,11 @@ class Study:
             )
             study.set_metric_names(list(self.objectives))
         for trial in study.get_trials(deepcopy=False):  # asked for when the answer was lost
-            lost = "drawn" not in trial.user_attrs or (
+            lost = not trial.user_attrs.get("drawn") or (
                 self._opened and trial.number not in self._mine
             )
             if trial.state is TrialState.RUNNING and lost:
+                Trial(study, trial._trial_id).set_user_attr("drawn", {})  # so nobody trains it
                 study.tell(trial.number, state=TrialState.FAIL)
         self._study, self._opened = study, True
         return study
@@ -244,6 +245,12 @@ class Study:
     def _sampler(self, asked: int) -> optuna.samplers.BaseSampler:
         """One whose draws do not repeat those of a driver before this one."""
         return sampler(self.spec, int(digest([self.seed, asked], 7), 16), self.planned)
+
+
+def _problem(error: Exception, address: str) -> str:
+    """What went wrong, in one line; Optuna's own text guesses at something else."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else None
+    return one_line(cause if isinstance(cause, Exception) else error, address)
 
 
 def resumed(trials: Sequence[FrozenTrial]) -> set[int]:

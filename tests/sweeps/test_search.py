@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -251,7 +252,9 @@ def test_a_grid_of_the_task_is_walked_whole() -> None:
     assert len({spec.address for spec in trials}) == len(trials)
 
 
-def test_while_the_database_is_away_nothing_is_lost(tmp_path: Path) -> None:
+def test_while_the_database_is_away_nothing_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     play = Play(sweep(trials=8), tmp_path)
     play.run(4)
     before = [trial.state for trial in play.study.trials()]
@@ -260,6 +263,8 @@ def test_while_the_database_is_away_nothing_is_lost(tmp_path: Path) -> None:
     number = before.index(TrialState.RUNNING)
     assert play.study.ask(lambda trial: {}) is None
     assert play.study.away
+    assert "training goes on" in caplog.text
+    assert "database is locked" in caplog.text
     play.study.tell(number, Told(TrialState.COMPLETE, [0.5, 1.0], {"note": 1}))
     assert play.study.untold == 1
     other.execute("ROLLBACK")
@@ -282,3 +287,24 @@ def test_an_answer_that_was_lost_leaves_no_trial_running(tmp_path: Path) -> None
     play = Play(of, tmp_path)
     play.run()
     assert play.states == [TrialState.FAIL] + [TrialState.COMPLETE] * 5
+
+
+def test_a_draw_whose_answer_was_lost_is_never_trained(tmp_path: Path) -> None:
+    of, database = sweep(trials=6), tmp_path / "optuna.db"
+    play = Play(of, tmp_path)
+    play.run(2)
+    asked = study(of, tmp_path).ask(play.searcher._draw)  # as if by play, then the database went
+    assert asked
+    database.rename(tmp_path / "elsewhere")
+    assert play.study.ask(play.searcher._draw) is None
+    assert play.study.away
+    (tmp_path / "elsewhere").rename(database)
+    time.sleep(1.1)
+    play.run()
+    assert play.states.count(TrialState.COMPLETE) == 6
+    lost = play.study.trials()[asked[0]]
+    assert lost.state is TrialState.FAIL
+    again = Play(of, tmp_path)
+    again.run()
+    assert set(again.began) == set(play.began)
+    assert len(again.states) == 7
