@@ -131,31 +131,25 @@ def standing(stands: Standing) -> list[Table | str]:
 
 
 def savings_table(stands: Standing) -> Table:
-    """A row a family of policies: what it saves at dense's accuracy, and what it gains at its cost.
+    """A row a family of policies: what it saves at dense's accuracy, and gains at dense's cost.
 
     Percent of dense's cost, and points of accuracy, with 95 % intervals over seeds; in brackets
     what becomes of the test accuracy, which nothing was chosen on.
     """
     cost = next(name for name, way in stands.objectives.items() if way == "min")
     accuracy = next(name for name, way in stands.objectives.items() if way == "max")
-    drops = [saving for saving in stands.savings if saving.family == stands.savings[0].family]
-    heads = [f"at dense's{f' -{100 * one.drop:g}' if one.drop else ''}" for one in drops]
-    shares = [gain for gain in stands.gains if gain.family == stands.savings[0].family]
-    heads += [f"at {100 * one.share:g} % of its cost" for one in shares]
-    title = f"{cost} saved at equal {accuracy}, and points gained at equal cost (test points)"
-    table = _table(title, "family", "|".join(heads))
+    drops = dict.fromkeys(saving.drop for saving in stands.savings)
+    heads = [f"saved at dense's{f' -{100 * drop:g}' if drop else ''}" for drop in drops]
+    title = f"{cost} saved at equal {accuracy}, points gained at equal {cost} (points of test)"
+    table = _table(title, "policies", "|".join([*heads, "gained at dense's cost"]))
     for family in dict.fromkeys(saving.family for saving in stands.savings):
-        saved = [
-            _figure(o.saved, o.low, o.high, o.test_change, " %")
-            for o in stands.savings
-            if o.family == family
-        ]
-        gained = [
-            _figure(o.gained, o.low, o.high, o.test_change, "")
-            for o in stands.gains
-            if o.family == family
-        ]
-        table.add_row(escape(family), *saved, *gained)
+        own = [saving for saving in stands.savings if saving.family == family]
+        equal = [gain for gain in stands.gains if gain.family == family and gain.share == 1]
+        table.add_row(
+            escape(family),
+            *(_figure(one.saved, one.low, one.high, one.test_change, " %") for one in own),
+            *(_figure(one.gained, one.low, one.high, one.test_change, "") for one in equal),
+        )
     return table
 
 
