@@ -22,9 +22,9 @@ from sweeps.storage.files import DEFAULT_STORAGE, here
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweeps.judging.standing import Standing
     from sweeps.results import Row
     from sweeps.run import Outcome
-    from sweeps.standing import Standing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 store_app = typer.Typer(no_args_is_help=True)
@@ -214,7 +214,7 @@ def results(
 def oracle(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
     """Judge each indicator by the oracle, the best of the sweep's at_epoch trials of its cut."""
     from dashboards import tables
-    from sweeps import oracle as judging
+    from sweeps.judging import oracle as judging
     from sweeps.run import read_rows
     from sweeps.storage.store import Store
 

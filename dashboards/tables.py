@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pruning import Policy, Saliency
-from sweeps.oracle import OTHERS, Verdict
+from sweeps.judging.oracle import OTHERS, Verdict
+from sweeps.judging.standing import Standing
 from sweeps.results import Row, by_setting, describe, deviation, mean
-from sweeps.standing import Standing
 from sweeps.storage.housekeeping import Removal
 
 

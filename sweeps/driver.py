@@ -55,8 +55,8 @@ class Driver:
         self._slots = (0.0, 1)  # when they were counted, how many
         self._policies = [policy for _, _, policy in sweep.examples()] if sweep.search else []
         self.searcher = self._search(study) if study else None
-        judge = self.searcher if self.searcher and self.searcher.halving else None
-        self.tree = Tree(self.library, sweep.retries, judge)
+        self.stopping = self.searcher.stopping if self.searcher else None
+        self.tree = Tree(self.library, sweep.retries, self.stopping)
 
     def start(self, trials: Iterable[TrialSpec]) -> None:
         """Let these trials join, and those of a search that was begun before."""
@@ -104,8 +104,8 @@ class Driver:
             for stored, place in zip(epochs, self.library.owners(rider), strict=False):
                 own = sum(spent for key, spent in stored.charges.items() if key in self.trials)
                 self._spent[place] = own
-            if self.searcher and rider.finished:
-                self.searcher.compare(rider)
+            if self.stopping and rider.finished:
+                self.stopping.compare(rider)
             self._ended(self.trials[rider.key], self.journal.ended(rider, epochs))
 
     def more(self) -> bool:

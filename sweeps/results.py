@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.front import pareto
+from sweeps.judging.front import pareto
 
 COLUMNS = (
     "trial policy settings seed status prune_epochs sparsity unit_sparsity weight_sparsity params "

@@ -14,9 +14,9 @@ from pruning.errors import InputError
 from pruning.settings import digest
 from sweeps.config import Sweep
 from sweeps.driver import Driver
+from sweeps.judging.standing import Standing, standing
 from sweeps.progress import Display
 from sweeps.results import Row, mark_pareto, row
-from sweeps.standing import Standing, standing
 from sweeps.storage.files import here
 from sweeps.storage.lock import locked
 from sweeps.storage.store import Store, folder_name

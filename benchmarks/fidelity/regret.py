@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pruning.policies import Policy
-from sweeps import regret
-from sweeps.regret import spread
+from sweeps.judging import regret
+from sweeps.judging.regret import spread
 from sweeps.results import Row
 
 __all__ = ["Ends", "judged", "mean", "oracle", "spread"]

@@ -10,12 +10,13 @@ import numpy as np
 
 from benchmarks.search.simulation import Course
 from benchmarks.search.table import Table
-from sweeps.front import Floats
+from sweeps.judging.front import Floats
 
 POINTS = 31
-"""Of the courses by what was spent."""
+"""Of a course, by trials and by what was spent."""
 
 QUARTERS = (25, 50, 75)
+DIGITS = 5
 Quartiles = Sequence[float | None]
 
 
@@ -36,11 +37,11 @@ class Search:
 
     def by_trials(self, trials: int) -> Floats:
         """The share before the next trial of the study began, [repetitions]."""
-        return self._reached(lambda number, _: number <= trials)
+        return self._reached(lambda number, _, __: number <= trials, self.hours)
 
-    def by_hours(self, hours: float) -> Floats:
+    def by_hours(self, hours: Floats) -> Floats:
         """The share once so much was spent, [repetitions]."""
-        return self._reached(lambda _, seconds: seconds <= 3600 * hours)
+        return self._reached(lambda _, spent, most: spent <= most, hours)
 
     @property
     def final(self) -> Floats:
@@ -61,38 +62,37 @@ class Search:
             found.append(spent[reached[0]] / 3600 if len(reached) else np.inf)
         return np.array(found)
 
-    def _reached(self, counts: Callable[[int, float], bool]) -> Floats:
-        pairs = zip(self.courses, self.shares, strict=True)
-        return np.array(
-            [
-                shares[[counts(*when) for when in course.found.values()]].max(initial=0.0)
-                for course, shares in pairs
-            ]
-        )
+    def _reached(self, counts: Callable[[int, float, float], bool], hours: Floats) -> Floats:
+        found = []
+        for course, shares, most in zip(self.courses, self.shares, hours, strict=True):
+            then = [counts(number, spent / 3600, most) for number, spent in course.found.values()]
+            found.append(shares[then].max(initial=0.0))
+        return np.array(found)
 
 
 def quartiles(values: Sequence[float] | Floats) -> Quartiles:
     """The lower one, the median, the upper one."""
-    return [float(value) for value in np.percentile(values, QUARTERS)]
+    return [round(float(value), DIGITS) for value in np.percentile(values, QUARTERS)]
 
 
 def reached(hours: Floats) -> Quartiles:
     """By when a quarter, half and three quarters of the repetitions had come; None for never."""
     found = np.percentile(hours, QUARTERS, method="inverted_cdf")
-    return [float(value) if np.isfinite(value) else None for value in found]
+    return [round(float(value), DIGITS) if np.isfinite(value) else None for value in found]
 
 
 def judged(search: Search, random: Search, trials: int) -> dict[str, Any]:
     """The figures of one search. random: what it is compared with. trials: of each.
 
     hours_to_random: spent by a quarter, half and three quarters of the repetitions until they
-    reached the share that random ends with in the median. of_random: what half of them spent, by
-    all that random spends in the median.
+    reached the share that random ends with in the median. of_random: what half of them spent, as
+    a share of all that random spends in the median.
     """
     courses = search.courses
     to_random = search.hours_to(float(np.median(random.final)))
     half = reached(to_random)[1]
-    numbers = list(range(1, trials + 1))
+    ratio = half and round(half / float(np.median(random.hours)), DIGITS)
+    numbers = sorted({round(number) for number in np.linspace(1, trials, POINTS)})
     hours = np.linspace(0, np.median(search.hours), POINTS)
     return {
         "share_at": {str(n): quartiles(search.by_trials(n)) for n in marks(trials)},
@@ -101,14 +101,14 @@ def judged(search: Search, random: Search, trials: int) -> dict[str, Any]:
         "trainings": quartiles([course.trainings for course in courses]),
         "hours_to_random": reached(to_random),
         "reached_random": int(np.isfinite(to_random).sum()),
-        "of_random": None if half is None else half / float(np.median(random.hours)),
+        "of_random": ratio,
         "by_trials": {
             "trials": numbers,
             "share": [quartiles(search.by_trials(number)) for number in numbers],
         },
         "by_hours": {
-            "hours": hours.tolist(),
-            "share": [quartiles(search.by_hours(float(spent))) for spent in hours],
+            "hours": hours.round(DIGITS).tolist(),
+            "share": [quartiles(search.by_hours(np.full(len(courses), h))) for h in hours],
         },
     }
 
@@ -116,14 +116,16 @@ def judged(search: Search, random: Search, trials: int) -> dict[str, Any]:
 def stopped(search: Search, plain: Search, table: Table) -> dict[str, Any]:
     """What early stopping has done to a search, repetition by repetition.
 
-    saved: of the plain one's hours at equal trials. lost: of the share of the hypervolume, at the
-    end. missed: settings of the table's front that were paused and never finished; ``met`` were
-    drawn.
+    saved: of the plain one's hours at equal trials. lost: of the share of the hypervolume at equal
+    trials. gained: on the plain one's share at equal hours. paused: settings that were never
+    finished, of all ``settings`` drawn; missed: those of the table's front, of the ``met`` ones.
     """
     courses = search.courses
     return {
         "saved": quartiles(1 - search.hours / plain.hours),
         "lost": quartiles(plain.final - search.final),
+        "gained": quartiles(search.final - plain.by_hours(search.hours)),
+        "settings": quartiles([len(course.settings) for course in courses]),
         "paused": quartiles([len(course.paused) for course in courses]),
         "met": quartiles([len(course.settings & table.front) for course in courses]),
         "missed": quartiles([len(course.paused & table.front) for course in courses]),

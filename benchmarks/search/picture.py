@@ -25,6 +25,7 @@ def draw(searches: Mapping[str, Mapping[str, Any]], file: Path) -> None:
     left.set_xlabel("trials of the study")
     right.set_xlabel("device-hours spent, each shared epoch once")
     left.set_ylabel("share of the whole table's hypervolume")
+    left.set_ylim(bottom=min(found["by_trials"]["share"][0][0] for found in searches.values()))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=9)

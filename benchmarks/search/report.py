@@ -22,7 +22,11 @@ def report(content: Mapping[str, Any]) -> str:
         costs(searches),
     ]
     if stopping:
-        parts += ["Early stopping, against the same search without it", stops(stopping)]
+        parts += [
+            "Early stopping, against the same search without it: hours saved and share lost at\n"
+            "equal trials, share gained at equal hours",
+            stops(stopping),
+        ]
     return "\n\n".join(parts)
 
 
@@ -47,7 +51,7 @@ def costs(searches: Found) -> str:
             spread(found["hours"], "{:.3f}"),
             spread(found["hours_to_random"], "{:.3f}"),
             f"{found['reached_random']}",
-            "-" if found["of_random"] is None else f"{found['of_random']:.2f}",
+            "" if name == "random" else _shown(found["of_random"], "{:.2f}"),
         ]
         for name, found in searches.items()
     ]
@@ -56,12 +60,14 @@ def costs(searches: Found) -> str:
 
 def stops(stopping: Found) -> str:
     """One row a search that stops early."""
-    header = ["search", "hours saved", "share lost", "paused", "front: met", "missed"]
+    header = "search saved lost gained settings paused of_front its_paused".split()
     rows = [
         [
             name,
             spread(found["saved"], "{:.0%}"),
             spread(found["lost"], "{:.3f}"),
+            spread(found["gained"], "{:.3f}"),
+            middle(found["settings"], "{:.0f}"),
             spread(found["paused"], "{:.0f}"),
             spread(found["met"], "{:.0f}"),
             spread(found["missed"], "{:.0f}"),

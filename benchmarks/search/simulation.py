@@ -144,7 +144,8 @@ class Simulation:
     def _judge(self, run: _Run) -> None:
         rider = run.way.rider(run.epoch)
         going_on = [] if run.over else [rider]
-        hopeless = self.searcher.hopeless([rider], going_on)
+        judge = self.searcher.stopping
+        hopeless = judge is not None and judge.hopeless([rider], going_on)
         if hopeless and going_on and rider.key not in self._after:
             run.resting = True
             self.searcher.pause(rider.key)

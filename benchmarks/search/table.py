@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.search.even import Place, evened
 from sweeps.config import Sweep
 from sweeps.curves import Point, course, outcome
-from sweeps.front import Floats, hypervolume, hypervolume_course, nadir, pareto
+from sweeps.judging.front import Floats, hypervolume, hypervolume_course, nadir, pareto
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import Rider, State, remembered
 from sweeps.sharing.tree import Tree

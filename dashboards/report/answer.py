@@ -12,7 +12,7 @@ from dashboards.report.intervals import Mark, intervals
 from dashboards.report.look import Looks, axis
 from dashboards.report.page import Plot, Section, Table, hover
 from dashboards.report.text import share
-from sweeps.savings import ALL, Gain, Saving
+from sweeps.judging.savings import ALL, Gain, Saving
 
 
 def section(content: Content, looks: Looks) -> Section:

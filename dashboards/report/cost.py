@@ -9,7 +9,7 @@ from dashboards.report.data import Content, Trial
 from dashboards.report.look import Looks, axis, figure
 from dashboards.report.page import Plot, Section, Table, hover
 from dashboards.report.text import Unit, count, number
-from sweeps.savings import family
+from sweeps.judging.savings import family
 
 
 def section(content: Content, looks: Looks) -> Section:

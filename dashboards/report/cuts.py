@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from dashboards.report.data import Content, Group
 from pruning.errors import InputError
 from pruning.policies import AtEpoch
-from sweeps.oracle_grid import Grid, Trial
-from sweeps.oracle_notes import shown_cut
+from sweeps.judging.grid import Grid, Trial
+from sweeps.judging.notes import shown_cut
 from sweeps.results import describe
 
 

@@ -15,12 +15,12 @@ from pruning.errors import InputError
 from pruning.policies import Policy
 from pruning.policies.registry import policy as parse_policy
 from pruning.structure.layout import Bools, Layout
+from sweeps.judging.savings import family, is_control
+from sweeps.judging.standing import Standing, standing
 from sweeps.planning.plan import Reading
 from sweeps.results import Row, by_setting, describe, mean
 from sweeps.run import read_rows
-from sweeps.savings import family, is_control
 from sweeps.sharing.rider import State
-from sweeps.standing import Standing, standing
 from sweeps.storage.store import Store
 
 Group = list[Row]

@@ -13,8 +13,8 @@ from dashboards.report.look import Looks, epochs_axis, errors, figure, heading, 
 from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
 from dashboards.report.ranges import usual
 from dashboards.report.text import share, spread
+from sweeps.judging.savings import family
 from sweeps.results import deviation, mean
-from sweeps.savings import family
 
 ACCURACY = "val_accuracy"
 OPEN = 6

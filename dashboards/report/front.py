@@ -13,8 +13,8 @@ from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
 from dashboards.report.ranges import near, span
 from dashboards.report.text import NAMES, Unit, count, number, share, spread
 from dashboards.report.text import title as title_of
+from sweeps.judging.savings import family
 from sweeps.results import deviation, mean
-from sweeps.savings import family
 
 
 def section(content: Content, looks: Looks) -> Section:

@@ -11,7 +11,7 @@ from dashboards.report.data import Content, Trial
 from dashboards.report.look import axis, figure
 from dashboards.report.page import Plot, hover
 from dashboards.report.text import NAMES, Unit, number, share
-from sweeps.front import hypervolume, pareto
+from sweeps.judging.front import hypervolume, pareto
 
 POINTS = 100
 """At so many trials it is worked out at most."""

@@ -11,7 +11,7 @@ from dashboards.report.look import Looks, axis, epochs_axis, figure, heading, sh
 from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
 from dashboards.report.text import number
 from dashboards.report.watched import threshold, watched
-from sweeps.savings import family
+from sweeps.judging.savings import family
 
 SHOWN = 12
 """Courses that are drawn at once; the others wait in the legend."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dashboards.report.look import Looks, figure
 from dashboards.report.page import Figure, shown
 from dashboards.report.ranges import usual
-from sweeps.savings import ALL
+from sweeps.judging.savings import ALL
 
 FADING = (1.0, 0.65, 0.42)
 """Opacity of a family's marks, from the strictest comparison to the mildest."""

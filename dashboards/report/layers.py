@@ -12,7 +12,7 @@ from dashboards.report.look import axis, figure
 from dashboards.report.page import Figure, Plot, Section, Table, shown
 from dashboards.report.text import share
 from pruning.structure.layout import Layout
-from sweeps.savings import family
+from sweeps.judging.savings import family
 
 SCALE = [[0, "#f4d35e"], [0.5, "#93a8ab"], [1, "#2b6ca3"]]
 """From nothing to all: told apart by colour-blind eyes, too, on white and on black."""

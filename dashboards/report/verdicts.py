@@ -6,7 +6,7 @@ from dashboards.report.data import Content
 from dashboards.report.page import Table
 from dashboards.report.text import Unit, share
 from pruning.errors import InputError
-from sweeps.oracle import OTHERS, Verdict, nothing_to_judge, oracle
+from sweeps.judging.oracle import OTHERS, Verdict, nothing_to_judge, oracle
 from sweeps.results import describe
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dashboards.report.data import Content
 from dashboards.report.secrets import without_secrets
 from dashboards.report.text import accuracy, cost, count, interval, listed, parts, points, share
-from sweeps.savings import ALL, Saving, family, is_control
+from sweeps.judging.savings import ALL, Saving, family, is_control
 
 
 def answer(content: Content) -> list[str]:

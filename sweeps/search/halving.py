@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sweeps.front import pareto
+from sweeps.judging.front import pareto
 from sweeps.search.settings import EarlyStopping
 
 Points = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sweeps.entries import Entry
-from sweeps.front import pareto
+from sweeps.judging.front import pareto
 from sweeps.trials import TrialSpec
 
 CONFIDENCE = 1.64

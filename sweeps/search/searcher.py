@@ -12,9 +12,9 @@ from pruning.errors import InputError
 from sweeps.config import Sweep
 from sweeps.entries import TASK, Entry
 from sweeps.results import describe
-from sweeps.search.halving import Halving
 from sweeps.search.points import Outcomes, Point, mean, might_be_best
 from sweeps.search.samplers import conditional
+from sweeps.search.stopping import Stopping
 from sweeps.search.study import AGAIN, Study, Told, resumed
 from sweeps.sharing.rider import Rider
 from sweeps.trials import TrialSpec
@@ -27,7 +27,8 @@ class Searcher:
     """Draws settings, gives them seeds, and tells the study how they ended.
 
     It neither trains nor waits: ``start`` and ``more`` say which trials to begin, ``ended`` takes
-    in how they went and may say more. It is the tree's judge, if the sweep stops trials early.
+    in how they went and may say more. ``stopping`` is the tree's judge, if the sweep stops trials
+    early.
 
     course: how a rider has come along, a point an epoch, the first after one epoch. slots: how many
     trials the cluster can train at once. spent: GPU-hours so far, of all the sweep.
@@ -43,20 +44,19 @@ class Searcher:
     ) -> None:
         assert sweep.search is not None
         self.sweep, self.search, self.study = sweep, sweep.search, study
-        self.course, self.slots, self.spent = course, slots, spent
+        self.slots, self.spent = slots, spent
         self.objectives = sweep.objectives
         self.entries = labelled([entry for entry in sweep.entries if entry.spaces])
         self.names = parameter_names(self.entries)
         self.conditional = conditional(self.search.sampler)
-        stopping = self.search.early_stopping
-        self.halving = Halving(stopping, sweep.objectives) if stopping else None
+        self._by_key: dict[str, list[Point]] = {}
+        early = self.search.early_stopping
+        self.stopping = Stopping(early, sweep.objectives, course, self._by_key) if early else None
         self.points: list[Point] = []
         self.exhausted = False
         self._in_vain = 0
-        self._by_key: dict[str, list[Point]] = {}
         self._outcomes: dict[str, dict[int, Sequence[float]]] = {}  # by setting and seed
         self._over: dict[str, str] = {}  # the reason why a trial has no outcome, "" if it has
-        self._passed: dict[str, int] = {}  # rungs, by trial
 
     # What the driver asks
 
@@ -114,27 +114,14 @@ class Searcher:
         """Tell what is left to tell; paused trials end as pruned, and may be called back later."""
         for point in self.points:
             if point.paused and not point.ended:
-                rungs = {key: self.halving.values(key) for key in point.paused if self.halving}
+                rungs = {key: self.stopping.rungs(key) for key in point.paused if self.stopping}
                 self.study.tell(
                     point.number,
                     Told(TrialState.PRUNED, None, {**self._notes(point), "rungs": rungs}),
                 )
         self.study.close()
 
-    # Early stopping: what the tree asks
-
-    def marks(self, epochs: int) -> list[int]:
-        """After which epochs trials are compared."""
-        return self.halving.epochs(epochs) if self.halving else []
-
-    def hopeless(self, aboard: Sequence[Rider], going_on: Sequence[Rider]) -> bool:
-        """Whether none of those who go on on a branch is worth it; all who have acted are compared.
-
-        Before a policy acts nothing is known of it that is not known of all.
-        """
-        for rider in aboard:
-            self.compare(rider)
-        return self.halving is not None and all(self._out(rider.key) for rider in going_on)
+    # Points
 
     def pause(self, key: str) -> None:
         """A trial was paused."""
@@ -145,27 +132,6 @@ class Searcher:
         """A trial is paused no longer, for all points that have it."""
         for point in self._by_key.get(key, ()):
             point.paused.discard(key)
-
-    def compare(self, rider: Rider) -> None:
-        """See how far a trial has come, whether it was trained or replayed."""
-        if self.halving is None:
-            return
-        halving = self.halving
-        rungs, passed = halving.epochs(rider.epochs), self._passed.get(rider.key, 0)
-        if passed == len(rungs) or rider.state.epoch < rungs[passed]:
-            return
-        points = self.course(rider)
-        while passed < len(rungs) and rider.state.epoch >= rungs[passed]:
-            if any(turn.epoch <= rungs[passed] for turn in rider.state.turns):
-                so_far = points[rungs[passed] - 1]
-                halving.reach(rider.key, passed, [so_far[name] for name in self.objectives])
-            passed += 1
-        self._passed[rider.key] = passed
-
-    def _out(self, key: str) -> bool:
-        return self.halving is not None and key in self._by_key and not self.halving.keeps(key)
-
-    # Points
 
     @property
     def _full(self) -> bool:
@@ -179,7 +145,7 @@ class Searcher:
 
     def _called_back(self) -> Point | None:
         for point in self.points:
-            if point.paused and not any(self._out(key) for key in point.paused):
+            if point.paused and not (self.stopping and any(map(self.stopping.out, point.paused))):
                 return point
         return None
 
@@ -271,13 +237,10 @@ class Searcher:
         self.study.adopt(trial.number)
         new = self._begin(point, trial.user_attrs.get("seeds") or self.sweep.seeds[:1])
         rungs: Mapping[str, Any] = trial.user_attrs.get("rungs", {})
-        if trial.state is TrialState.PRUNED and self.halving and not after_all:
+        if trial.state is TrialState.PRUNED and self.stopping and not after_all:
             for key, values in rungs.items():
                 point.paused.add(key)
-                self._passed[key] = len(values)
-                for rung, value in enumerate(values):
-                    if value is not None:
-                        self.halving.reach(key, rung, value)
+                self.stopping.restore(key, values)
         return [spec for spec in new if spec.address not in point.paused]
 
     def _suggest_plain_ones(self) -> None:

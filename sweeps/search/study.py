@@ -25,6 +25,7 @@ from pruning.errors import InputError
 from pruning.settings import digest
 from sweeps.search.samplers import sampler
 from sweeps.search.settings import SamplerSpec
+from sweeps.storage.files import StorageError
 from sweeps.tracking.address import one_line, without_password
 
 _AWAY = (StorageInternalError, SQLAlchemyError, ConnectionError)
@@ -91,18 +92,19 @@ class Study:
         return self.away and time.monotonic() - self._away_since > _PATIENCE
 
     def trials(self) -> list[FrozenTrial]:
-        """All that the study knows, the oldest first."""
-        assert self._study is not None
-        return self._study.get_trials(deepcopy=False)
+        """All that the study knows, the oldest first. Raises StorageError if it is away."""
+        found: list[FrozenTrial] = []
+        if not self._try(lambda study: found.extend(study.get_trials(deepcopy=False))):
+            raise StorageError("the study's database is away; run again to go on")
+        return found
 
     def adopt(self, number: int) -> None:
         """Go on with a trial that a driver before this one has asked for."""
         self._mine.add(number)
 
     def enqueue(self, parameters: Mapping[str, Any]) -> None:
-        """Have these tried first."""
-        assert self._study is not None
-        self._study.enqueue_trial(dict(parameters), skip_if_exists=True)
+        """Have these tried first, if the database is there."""
+        self._try(lambda study: study.enqueue_trial(dict(parameters), skip_if_exists=True))
 
     def ask(
         self, draw: Callable[[Trial], Mapping[str, Any]]

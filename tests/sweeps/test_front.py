@@ -11,7 +11,7 @@ import pytest
 from pymoo.indicators.hv import HV
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from sweeps.front import (
+from sweeps.judging.front import (
     Floats,
     accuracy_at,
     between,

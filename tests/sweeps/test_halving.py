@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from sweeps.front import pareto
+from sweeps.judging.front import pareto
 from sweeps.search.halving import Halving, crowding, ranked
 from sweeps.search.settings import EarlyStopping
 

@@ -18,8 +18,8 @@ from pruning import InputError
 from pruning.policies import EPI
 from sweeps import preflight
 from sweeps.config import Sweep
-from sweeps.oracle import GIVEN, OTHERS, Verdict, nothing_to_judge, oracle, to_json
-from sweeps.regret import best, best_on_others, complete
+from sweeps.judging.oracle import GIVEN, OTHERS, Verdict, nothing_to_judge, oracle, to_json
+from sweeps.judging.regret import best, best_on_others, complete
 from sweeps.results import Row, row
 from sweeps.run import run
 from sweeps.storage.store import Store

@@ -13,8 +13,8 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from scipy.stats import bootstrap
 
 from pruning import POLICIES
+from sweeps.judging.savings import DROPS, SHARES, Gain, Saving, gains, is_control, savings
 from sweeps.results import Row, by_setting, mean, row
-from sweeps.savings import DROPS, SHARES, Gain, Saving, gains, is_control, savings
 
 BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
 DENSE = {"policy": "dense"}

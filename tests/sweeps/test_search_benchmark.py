@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import in_process
+import numpy as np
 import pytest
 
 from benchmarks.fidelity import study, tasks
 from benchmarks.search import __main__ as command
 from benchmarks.search import sweep as spaces
+from benchmarks.search.even import evened
 from benchmarks.search.simulation import Course
 from benchmarks.search.table import Table
+from pruning.history import Record
 from sweeps.search.space import Space
-from sweeps.storage.store import Store
+from sweeps.storage.store import Store, Stored
 
 TASK: dict[str, Any] = {
     "model": {"name": "small_cnn", "options": {"widths": [8, 8], "pool_after": [0]}},
@@ -140,3 +144,27 @@ def test_only_what_ends_can_be_walked() -> None:
     ]
     with pytest.raises(ValueError, match="only options and steps"):
         spaces.values(Space.parse({"uniform": [0, 1]}, "x"))
+
+
+def test_seconds_are_evened_by_size() -> None:
+    """A slow hour counts for all networks of the size alike; the sum stays."""
+
+    def stored(epoch: int, macs: int, seconds: dict[str, float]) -> Stored:
+        record = Record(epoch, np.zeros(0, dtype=np.bool_), {}, seconds=seconds)
+        return Stored(replace(record, costs={"macs": macs}))
+
+    found = evened(
+        {
+            ("a", 0): stored(0, 100, {"startup": 5.0}),
+            ("a", 1): stored(1, 100, {"train": 3.0, "other": 0.5}),
+            ("a", 2): stored(2, 100, {"train": 1.0, "other": 0.1}),
+            ("b", 1): stored(1, 50, {"train": 0.5, "other": 1.0}),
+            ("b", 2): stored(2, 50, {"train": 1.5, "other": 0.3}),
+        }
+    )
+
+    seconds = {place: dict(one.record.seconds) for place, one in found.items()}
+    assert seconds["a", 0] == {"startup": 5.0}
+    assert seconds["a", 1] == seconds["a", 2] == pytest.approx({"train": 2.0, "other": 0.3})
+    assert seconds["b", 1] == pytest.approx({"train": 1.0, "other": 1.0})
+    assert seconds["b", 2] == pytest.approx({"train": 1.0, "other": 0.3})

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.front import hypervolume, nadir
+from sweeps.judging.front import hypervolume, nadir
+from sweeps.judging.savings import ALL, Gain, Saving, gains, savings
 from sweeps.results import Row, by_setting, mean
-from sweeps.savings import ALL, Gain, Saving, gains, savings
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from pruning.errors import InputError
 from pruning.policies import AtEpoch, OneShot, policy
 from pruning.settings import canonical
-from sweeps.regret import best, complete
+from sweeps.judging.regret import best, complete
 from sweeps.results import Row
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from pruning.policies.control import Control
 from pruning.policies.registry import POLICIES
 from pruning.saliency import Random
-from sweeps.front import Floats, accuracy_at, between, cost_at, trace
+from sweeps.judging.front import Floats, accuracy_at, between, cost_at, trace
 from sweeps.results import Row, by_setting, mean
 
 DROPS = (0.0, 0.005, 0.01)

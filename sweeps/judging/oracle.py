@@ -17,9 +17,9 @@ import numpy as np
 from pruning.policies import POLICIES, OneShot, Triggered
 from pruning.policies.registry import specify
 from pruning.settings import canonical
-from sweeps import oracle_notes as notes
-from sweeps.oracle_grid import Grid, Trial, average
-from sweeps.regret import best_on_others, complete, ended, never_crossed, regrets, spread
+from sweeps.judging import notes
+from sweeps.judging.grid import Grid, Trial, average
+from sweeps.judging.regret import best_on_others, complete, ended, never_crossed, regrets, spread
 from sweeps.results import Row
 
 GIVEN = "given"

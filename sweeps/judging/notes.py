@@ -9,7 +9,7 @@ import numpy as np
 
 from pruning.policies import AtEpoch, OneShot
 from pruning.policies.registry import specify
-from sweeps.regret import ended, spread
+from sweeps.judging.regret import ended, spread
 from sweeps.results import Row
 
 NO_GRID = "no oracle grid"

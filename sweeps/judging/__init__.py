@@ -1,0 +1,1 @@
+"""What a sweep has shown: the front, what is saved beside dense training, and the oracle."""
