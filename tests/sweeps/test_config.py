@@ -66,7 +66,8 @@ def test_set_changes_one_field(change: str, epochs: int, ratio: float, tmp_path:
 def test_the_quick_start_is_a_valid_sweep() -> None:
     path = Path(__file__).parents[2] / "sweeps" / "configs" / "quickstart.yaml"
     trials = read(path).trials()
-    assert {trial.policy.name for trial in trials} == {"dense", "at_epoch", "epi"}
+    controls = {"uniform", "small_from_scratch"}
+    assert {trial.policy.name for trial in trials} == {"dense", "at_epoch", "epi", *controls}
     assert len({trial.seed for trial in trials}) >= 3
 
 
