@@ -34,6 +34,9 @@ CURVES = (
 ).split()
 """Objectives that have a value after every epoch."""
 
+DIGITS = 12
+"""Of means that are compared: further ones are rounding, and would make equal means differ."""
+
 Row = dict[str, Any]
 
 
@@ -98,7 +101,8 @@ def mark_pareto(rows: list[Row], objectives: Mapping[str, str]) -> list[Row]:
     """
     groups = list(by_setting(rows).values())
     if groups:
-        points = np.array([[mean(group, name) for name in objectives] for group in groups])
+        means = [[mean(group, name) for name in objectives] for group in groups]
+        points = np.round(means, DIGITS)
         for group, best in zip(groups, pareto(points, objectives), strict=True):
             for found in group:
                 found["pareto"] = bool(best)

@@ -18,7 +18,7 @@ from pruning.policies.control import Control
 from pruning.policies.registry import POLICIES
 from pruning.saliency import Random
 from sweeps.judging.front import Floats, accuracy_at, between, cost_at, trace
-from sweeps.results import Row, by_setting, mean
+from sweeps.results import DIGITS, Row, by_setting, mean
 
 DROPS = (0.0, 0.005, 0.01)
 """Accuracies given up for a saving, fractions."""
@@ -27,8 +27,6 @@ SHARES = (1.0, 0.75, 0.5)
 """Costs at which a gain is read off, as shares of dense training's."""
 
 ALL, RANDOM_UNITS = "all", "random units"
-
-_DIGITS = 12  # further ones are rounding, and would make equal means differ
 
 Part = tuple[str, str, float]
 """Policy, settings, weight."""
@@ -92,7 +90,7 @@ def savings(
     found = []
     for one in _families(rows, objectives, repeats, seed):
         for drop in DROPS:
-            target = np.round(one.dense[:, 1] - drop, _DIGITS)
+            target = np.round(one.dense[:, 1] - drop, DIGITS)
             costs = cost_at(one.front, target)
             saved = 1 - costs / one.dense[:, 0]
             low, high = _interval(saved[1:])
@@ -181,12 +179,12 @@ def _families(
     if not dense:
         return
     points = _means(groups, columns, repeats, seed)
-    points[..., 1] = np.round(points[..., 1], _DIGITS)
+    points[..., 1] = np.round(points[..., 1], DIGITS)
     reference = max(dense, key=lambda index: (points[0, index, 1], -points[0, index, 0]))
     unit = points[0, reference, 0]
     if unit <= 0:
         return
-    points[..., 0] = np.round(points[..., 0] / unit, _DIGITS) * unit
+    points[..., 0] = np.round(points[..., 0] / unit, DIGITS) * unit
     members: dict[str, list[int]] = {ALL: []}
     for index, group in enumerate(groups):
         if index != reference:
