@@ -12,14 +12,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from sweeps.results import Row
+from sweeps.results import DIGITS, Row
 
 K = TypeVar("K")
 Candidates = Mapping[K, Mapping[int, Row]]
 """What one may choose among: the rows of each, by seed."""
-
-DIGITS = 12
-"""Accuracies are shares of a number of samples: means that differ beyond this are equal."""
 
 
 def ended(row: Row) -> bool:
