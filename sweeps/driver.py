@@ -52,6 +52,7 @@ class Driver:
         self.journal = Journal(self.trials, self.library, tracker, display)
         self._places = {key: place for place, key in enumerate(_keys(store, name))}
         self._spent: dict[tuple[str, int], float] = {}  # device-seconds, by path and epoch
+        self._announced: set[str] = set()  # trunks on which all that may come is measured
         self._slots = (0.0, 1)  # when they were counted, how many
         self._policies = [policy for _, _, policy in sweep.examples()] if sweep.search else []
         self.searcher = self._search(study) if study else None
@@ -134,8 +135,10 @@ class Driver:
             self.journal.final(spec, known, [])
             return self._ended(spec, known)
         trunk = Branching(spec.task, spec.seed, key if self.independent else None)
-        for policy in self._policies:
-            self.tree.announce(trunk, policy)
+        if trunk.address not in self._announced:
+            self._announced.add(trunk.address)
+            for policy in self._policies:
+                self.tree.announce(trunk, policy)
         after = self.key(spec.reference) if spec.reference else None
         before = self.tree.riders.get(key)
         order = before.order if before else len(self.tree.riders)

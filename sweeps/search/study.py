@@ -12,6 +12,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ class Study:
     def _flush(self) -> bool:
         while self._untold:
             number, told = self._untold[0]
-            if not self._try(lambda study, n=number, t=told: self._tell(study, n, t)):  # type: ignore[misc]
+            if not self._try(partial(self._tell, number=number, told=told)):
                 return False
             self._untold.popleft()
             self._mine.discard(number)
