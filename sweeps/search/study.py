@@ -30,6 +30,7 @@ from sweeps.storage.files import StorageError
 from sweeps.tracking.address import one_line, without_password
 
 _AWAY = (StorageInternalError, SQLAlchemyError, ConnectionError)
+_LOST = "its draw was lost with the driver or the database"
 _PATIENCE = 600.0  # seconds that the search waits for its database with nothing else to do
 AGAIN = "resumes"
 """The note that names the pruned trial which this one is the end of."""
@@ -240,7 +241,9 @@ class Study:
                 self._opened and trial.number not in self._mine
             )
             if trial.state is TrialState.RUNNING and lost:
-                Trial(study, trial._trial_id).set_user_attr("drawn", {})  # so nobody trains it
+                closed = Trial(study, trial._trial_id)
+                closed.set_user_attr("drawn", {})  # so nobody trains it
+                closed.set_user_attr("reason", _LOST)
                 study.tell(trial.number, state=TrialState.FAIL)
         self._study, self._opened = study, True
         return study

@@ -304,6 +304,7 @@ def test_a_draw_whose_answer_was_lost_is_never_trained(tmp_path: Path) -> None:
     assert play.states.count(TrialState.COMPLETE) == 6
     lost = play.study.trials()[asked[0]]
     assert lost.state is TrialState.FAIL
+    assert "lost" in lost.user_attrs["reason"]
     again = Play(of, tmp_path)
     again.run()
     assert set(again.began) == set(play.began)

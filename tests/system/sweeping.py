@@ -136,8 +136,9 @@ def check_study(trials: list[FrozenTrial], rows: list[dict[str, Any]], planned: 
 
     A draw whose answer was lost is not one of them: it was closed as failed.
     """
-    lost = [t for t in trials if t.state is TrialState.FAIL and "reason" not in t.user_attrs]
+    lost = [t for t in trials if t.state is TrialState.FAIL and not t.user_attrs["drawn"]]
     assert len(lost) <= 1
+    assert all("lost" in trial.user_attrs["reason"] for trial in lost)
     assert [trial.number for trial in trials] == list(range(planned + len(lost)))
     told = [trial for trial in trials if trial not in lost]
     assert {trial.state for trial in told} <= {TrialState.COMPLETE, TrialState.FAIL}

@@ -107,7 +107,8 @@ def test_it_goes_on_with_the_same_study(killed: SimpleNamespace) -> None:
         assert (new.number, new.params) == (old.number, old.params)
         if old.state.is_finished():
             assert new == old
-    reasons = {t.user_attrs["reason"] for t in trials if t.state is TrialState.FAIL}
+    failed = [t for t in trials if t.state is TrialState.FAIL and t.user_attrs["drawn"]]
+    reasons = {trial.user_attrs["reason"] for trial in failed}
     assert len(reasons) == 2
     assert any("too large" in reason for reason in reasons)
     assert any("<b>nothing</b>" in reason for reason in reasons)
