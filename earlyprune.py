@@ -34,11 +34,18 @@ console = Console(width=None if sys.stdout.isatty() else 150)
 Config = Annotated[Path, typer.Argument(help="The sweep file (YAML).")]
 Name = Annotated[str, typer.Argument(help="The sweep's name.")]
 Storage = Annotated[
-    str, typer.Option(help="Folder of all that is trained and recorded, or an address: s3://...")
+    str,
+    typer.Option(
+        envvar="EARLYPRUNE_STORAGE",
+        help="Folder of all that is trained and recorded, or an address: s3://...",
+    ),
 ]
 TrackingUri = Annotated[
     str | None,
-    typer.Option(help="MLflow's address; by default an SQLite database in the storage."),
+    typer.Option(
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow's address; by default an SQLite database in the storage.",
+    ),
 ]
 Change = Annotated[
     list[str] | None,
@@ -90,7 +97,9 @@ def run(
     ] = False,
     study: Annotated[
         str | None,
-        typer.Option(help="Optuna's database of a search, for example postgresql://..."),
+        typer.Option(
+            help="Optuna's database of a search, postgresql://... [env: EARLYPRUNE_STUDY]"
+        ),
     ] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Train nothing: replay what is stored, without Ray.")
@@ -100,6 +109,7 @@ def run(
     from contextlib import nullcontext
 
     from cluster.connection import ray_session
+    from cluster.scheduled import check_lasting, stop_when_asked
     from dashboards import plots, report, tables
     from sweeps import preflight
     from sweeps.config import read
@@ -113,8 +123,11 @@ def run(
         raise InputError("--replay: replays shared training, --independent shares none: give one")
     mode = Mode(independent, train=not replay)
     sweep = read(config, change or [])
+    study = study or (os.environ.get("EARLYPRUNE_STUDY") if sweep.search else None)
     if study:
         sweep = sweep.kept_in(study)
+    kept = sweep.search.study if sweep.search else None
+    check_lasting(storage, tracking_uri, kept, bool(sweep.search))
     trials = preflight.check(sweep)
     store = Store(storage)
     store.files.check()
@@ -134,6 +147,7 @@ def run(
         return [plots.save(figure, picture), report.write(store, name, page)]
 
     with nullcontext() if replay else ray_session(needs.cpus, needs.gpus):
+        stop_when_asked()  # once Ray is there, which takes the signal for itself
         outcome = run_sweep(sweep, trials, store, uri, console, mode, pictures)
     rows = outcome.rows
     console.print(tables.settings_table(rows))

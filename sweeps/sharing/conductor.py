@@ -218,5 +218,6 @@ class _Stop(_Silent, Stopper):  # type: ignore[misc]
 def _quiet() -> None:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "5")  # epochs in flight, when interrupted
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints at any verbosity
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # we give the reasons
