@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from cluster.commands import app as cluster_app
 from pruning.errors import InputError
 from sweeps.storage.files import DEFAULT_STORAGE, here
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 store_app = typer.Typer(no_args_is_help=True)
 app.add_typer(store_app, name="store", help="Look at what is stored, and make room.")
+app.add_typer(cluster_app)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 Config = Annotated[Path, typer.Argument(help="The sweep file (YAML).")]
@@ -381,25 +383,29 @@ def _suggest(what: str, *arguments: str) -> None:
 def _command() -> str:
     """How to call this program again from the same folder."""
     called = Path(sys.argv[0])
+    if called.suffix == ".py":
+        return "python -m earlyprune"
     on_path = called.name == "earlyprune" and str(called.parent) in os.get_exec_path()
     return "earlyprune" if on_path else os.path.relpath(called)
 
 
 def main() -> None:
     """The command ``earlyprune``. What a user gave and cannot be used ends it with code 2,
-    a storage that is full or out of reach with code 3."""
+    a storage that is full or out of reach with code 3, a cluster that went away with code 4."""
     try:
         app()
     except InputError as error:
         _complain(error)
         sys.exit(2)
     except Exception as error:
+        from cluster.errors import ClusterError
         from sweeps.storage.files import StorageError
 
-        if not isinstance(error, StorageError):
-            raise
-        _complain(error)
-        sys.exit(3)
+        for kind, code in ((StorageError, 3), (ClusterError, 4)):
+            if isinstance(error, kind):
+                _complain(error)
+                sys.exit(code)
+        raise
 
 
 def _complain(error: Exception) -> None:

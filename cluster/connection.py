@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +18,9 @@ from pruning.errors import InputError
 def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
     """Connect to the cluster at ``RAY_ADDRESS``; without one, run a local Ray while inside.
 
-    cpus, gpus: what one trial needs. The local Ray serves no dashboard. Raises InputError if this
-    machine lacks what a trial needs (it would wait for ever), or the cluster cannot be reached.
+    cpus, gpus: what one trial needs. The local Ray serves no dashboard, and obeys nobody else: it
+    has a token of its own. Raises InputError if this machine lacks what a trial needs (it would
+    wait for ever), or the cluster cannot be reached, or refuses the token.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -27,7 +30,10 @@ def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
     else:
         _check_machine(cpus, gpus)
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")  # killed: say so soon
+        if "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:  # read at its import
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
+    from ray.exceptions import AuthenticationError
 
     if ray.is_initialized():
         yield
@@ -37,6 +43,8 @@ def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
         ray.init(
             address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **here
         )
+    except AuthenticationError:
+        raise refused("RAY_ADDRESS", address) from None
     except (ConnectionError, ValueError) as error:
         raise _unreachable(address, error) from None
     try:
@@ -62,7 +70,15 @@ def _unreachable(address: str | None, error: Exception) -> InputError:
     reason = " ".join(str(error).split())[:200]
     return InputError(
         f"RAY_ADDRESS: {address!r} cannot be reached ({reason}); host:port of a running cluster "
-        f"is needed, or nothing to run here"
+        f"is needed (and its token in RAY_AUTH_TOKEN), or nothing to run here"
+    )
+
+
+def refused(field: str, address: str | None) -> InputError:
+    """What is said where a cluster does not take our token."""
+    return InputError(
+        f"{field}: {address!r} refuses the token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or "
+        f"RAY_AUTH_TOKEN_PATH, a file) to the one its nodes were started with"
     )
 
 
