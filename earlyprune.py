@@ -119,7 +119,7 @@ def run(
     from sweeps.run import Mode, open_study, read_rows, sweep_name
     from sweeps.run import run as run_sweep
     from sweeps.storage.store import Store, folder_name
-    from sweeps.tracking.tracker import check_tracking, without_password
+    from sweeps.tracking.tracker import AwayError, check_tracking, without_password
 
     if independent and replay:
         raise InputError("--replay: replays shared training, --independent shares none: give one")
@@ -134,10 +134,16 @@ def run(
     store = Store(storage)
     store.files.check()
     uri = _tracking(storage, tracking_uri)
-    check_tracking(uri)
-    if sweep.search:
-        open_study(sweep, sweep_name(sweep, mode), store, uri)
     needs, name = sweep.resources, sweep_name(sweep, mode)
+    begun = store.knows(name)
+    try:
+        check_tracking(uri)
+    except AwayError as error:
+        if not begun:
+            raise
+        console.print(f"{error}; the sweep goes on", markup=False)
+    if sweep.search:
+        open_study(sweep, name, store, uri, begun)
     file = folder_name(name)
     picture, page = (
         here(storage) / "plots" / f"{file}.png",

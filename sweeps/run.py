@@ -17,7 +17,7 @@ from sweeps.driver import Driver
 from sweeps.judging.standing import Standing, standing
 from sweeps.progress import Display
 from sweeps.results import Row, mark_pareto, row
-from sweeps.storage.files import here
+from sweeps.storage.files import StorageError, here
 from sweeps.storage.lock import locked
 from sweeps.storage.store import Store, folder_name
 from sweeps.tracking.address import without_password
@@ -134,10 +134,13 @@ def _run(
     return Outcome(rows, stands, driver.journal.trained, len(distinct), alone, place)
 
 
-def open_study(sweep: Sweep, name: str, store: Store, tracking_uri: str) -> Study:
+def open_study(
+    sweep: Sweep, name: str, store: Store, tracking_uri: str, begun: bool = False
+) -> Study:
     """The study of a sweep's search; of another space, or other objectives, it is another one.
 
-    Raises InputError if its database cannot be used.
+    Raises InputError if its database cannot be used; of a sweep that has ``begun`` before
+    StorageError, as it could be used then: run again, it goes on.
     """
     search = sweep.search
     assert search is not None
@@ -148,9 +151,13 @@ def open_study(sweep: Sweep, name: str, store: Store, tracking_uri: str) -> Stud
         raise InputError("search.study: is MLflow's database; Optuna needs one of its own")
     policies = [[entry.policy, dict(entry.changes)] for entry in sweep.entries if entry.spaces]
     space = digest([sweep.task.identity(), policies, sweep.objectives, list(sweep.seeds)], 6)
-    return Study(
-        address, f"{name} {space}", sweep.objectives, search.sampler, search.seed, search.trials
-    )
+    study = f"{name} {space}"
+    try:
+        return Study(address, study, sweep.objectives, search.sampler, search.seed, search.trials)
+    except InputError as error:
+        if begun:
+            raise StorageError(f"{error}; run it again to go on") from None
+        raise
 
 
 def _train(sweep: Sweep, driver: Driver) -> None:

@@ -31,12 +31,21 @@ print(urlopen(Request(sys.argv[1], headers=headers), timeout=10).read().decode()
 class RayNodes:
     """The first machine is the head, the others join it; each has ``cpus``, the head ``head_cpus``.
 
+    head_memory: bytes that the head counts itself with; by default what there is.
     said: what the nodes print goes to files in this folder. The job server listens on the head's
     own loopback address only, so commands that speak with it run on the head.
     """
 
-    def __init__(self, machines: Machines, said: Path, cpus: int = 1, head_cpus: int = 1) -> None:
+    def __init__(
+        self,
+        machines: Machines,
+        said: Path,
+        cpus: int = 1,
+        head_cpus: int = 1,
+        head_memory: int | None = None,
+    ) -> None:
         self.machines, self.said, self.cpus, self.head_cpus = machines, said, cpus, head_cpus
+        self.head_memory = head_memory
         self.head = machines.names[0]
         self.token = secrets.token_hex(32)
         paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -49,6 +58,7 @@ class RayNodes:
             "RAY_AUTH_TOKEN": self.token,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+            "RAY_raylet_start_wait_time_s": str(SECONDS),
         }
         self._folders: dict[str, str] = {}
         self._processes: dict[str, subprocess.Popen[Any]] = {}
@@ -57,7 +67,7 @@ class RayNodes:
         """Start Ray on these machines, the head first, and wait until all have joined."""
         wanted = names or tuple(self.machines.names)
         for name in sorted(wanted, key=lambda name: name != self.head):
-            self._start(name)
+            self.launch(name)
             if name == self.head:
                 self._wait(lambda: self.ask("/api/version"), "the head's job server")
         running = {name for name, process in self._processes.items() if process.poll() is None}
@@ -91,7 +101,8 @@ class RayNodes:
         line = [sys.executable, "-m", "earlyprune", *arguments]
         return self.machines.start(self.head, line, **options)
 
-    def _start(self, name: str) -> None:
+    def launch(self, name: str) -> None:
+        """Start Ray on a machine, and wait for nothing."""
         self._folders[name] = folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # paths of
         place = self.machines.address(name)  # sockets have a hundred characters at most
         line = ["ray", "start", "--block", "--disable-usage-stats", "--temp-dir", folder]
@@ -99,6 +110,7 @@ class RayNodes:
         line += ["--num-cpus", str(self.head_cpus if name == self.head else self.cpus)]
         if name == self.head:
             line += ["--head", "--port", str(PORT), "--dashboard-host", "127.0.0.1"]
+            line += ["--memory", str(self.head_memory)] if self.head_memory else []
         else:
             line += ["--address", f"{self.machines.address(self.head)}:{PORT}"]
         with (self.said / f"{name}.txt").open("ab") as file:

@@ -277,6 +277,10 @@ class Store:
         content: dict[str, Any] = json.loads(data)
         return content
 
+    def knows(self, name: str) -> bool:
+        """Whether a sweep of this name has begun here."""
+        return self.files.exists(f"sweeps/{folder_name(name)}")
+
     def sweeps(self) -> list[dict[str, Any]]:
         """The content of every sweep."""
         found = [self.files.read(entry.name) for entry in self.files.entries("sweeps")]

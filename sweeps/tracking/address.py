@@ -26,10 +26,15 @@ class TrackingError(InputError):
         super().__init__(f"tracking address {shown!r}: {problem}; {_ALLOWED}")
 
 
+class AwayError(TrackingError):
+    """A tracking address that may be right, while nothing answers there now."""
+
+
 def check_tracking(uri: str) -> None:
     """Raise `TrackingError` if MLflow cannot be spoken to at this address, within about 10 s.
 
-    A folder that is missing on the way to an SQLite file is made. No password is shown.
+    `AwayError` if that may pass. A folder that is missing on the way to an SQLite file is made. No
+    password is shown.
     """
     with suppress(TurnError), checked(uri):  # who makes MLflow's tables there, can use it
         pass
@@ -64,8 +69,9 @@ def _check(uri: str, turn: ExitStack) -> None:
         try:
             MlflowClient(uri).search_experiments(max_results=1)
         except Exception as error:  # MLflow's own text may hold the address with its password
-            http = scheme.startswith("http")
-            raise TrackingError(uri, _http(error) if http else one_line(error, uri)) from None
+            if not scheme.startswith("http"):
+                raise TrackingError(uri, one_line(error, uri)) from None
+            raise _http(uri, error) from None
 
 
 @contextmanager
@@ -153,11 +159,13 @@ def _check_database(uri: str, turn: ExitStack) -> bool:
         ) from None
     except TurnError:
         raise
+    except sqlalchemy.exc.OperationalError as error:
+        raise AwayError(uri, one_line(error, uri)) from None
     except Exception as error:
         raise TrackingError(uri, one_line(error, uri)) from None
 
 
-def _http(error: BaseException) -> str:
+def _http(uri: str, error: BaseException) -> TrackingError:
     """Why a server could not be used."""
     import requests
 
@@ -165,17 +173,17 @@ def _http(error: BaseException) -> str:
     while causes[-1] is not None:
         causes.append(causes[-1].__cause__ or causes[-1].__context__)
     if "timed out" in str(error) or any(isinstance(cause, requests.Timeout) for cause in causes):
-        return f"no answer within {CHECK_SECONDS} s"
+        return AwayError(uri, f"no answer within {CHECK_SECONDS} s")
     if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
-        return "its certificate is not trusted"
+        return TrackingError(uri, "its certificate is not trusted")
     if any(isinstance(cause, requests.exceptions.ConnectionError) for cause in causes):
-        return "nothing answers there"
+        return AwayError(uri, "nothing answers there")
     if getattr(error, "error_code", None) in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         names = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        return f"the server refuses the credentials (set {names})"
+        return TrackingError(uri, f"the server refuses the credentials (set {names})")
     if any(isinstance(cause, requests.exceptions.RetryError) for cause in causes):
-        return "the server answers with an error of its own (429 or 5xx)"
-    return "what answers there is not an MLflow server"
+        return AwayError(uri, "the server answers with an error of its own (429 or 5xx)")
+    return TrackingError(uri, "what answers there is not an MLflow server")
 
 
 def one_line(error: Exception, uri: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.tracking.address import (
+    AwayError,
     TrackingError,
     check_tracking,
     checked,
@@ -23,7 +24,7 @@ from sweeps.tracking.address import (
 )
 from sweeps.tracking.session import Session, Status, TrialRun, figures_of, is_final, now
 
-__all__ = ["Tracker", "TrackingError", "check_tracking", "without_password"]
+__all__ = ["AwayError", "Tracker", "TrackingError", "check_tracking", "without_password"]
 
 _FLUSH_SECONDS, _CLOSE_SECONDS = 10.0, 60.0
 _log = logging.getLogger(__name__)

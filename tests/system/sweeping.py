@@ -17,6 +17,9 @@ from mlflow.entities import Run
 from optuna.trial import FrozenTrial, TrialState
 from processes import below, kill
 
+from benchmarks.chaos.verdict import facts as of_store
+from sweeps.storage.store import Store
+
 ROOT = Path(__file__).parents[2]
 OBJECTIVES = ("val_accuracy", "gpu_hours")
 PATIENT = '''
@@ -97,6 +100,11 @@ def results(storage: Path, name: str) -> list[dict[str, Any]]:
     )
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
+
+
+def facts(storage: Path, name: str) -> list[dict[str, Any]]:
+    """The table of a sweep, without what differs from run to run."""
+    return of_store(Store(storage), name)
 
 
 def tracked(uri: str, sweep: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import pytest
 from optuna.trial import TrialState
-from postgres import Postgres
 from sweeping import Sweeping, check_study, patient, results, studied, tracked
+
+from benchmarks.chaos.postgres import Postgres
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a new cluster in a temporary folder, on 127.0.0.1 only."""
+"""A PostgreSQL server of our own: a new cluster in a temporary folder, on 127.0.0.1 only."""
 
 from __future__ import annotations
 
