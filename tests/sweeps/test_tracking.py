@@ -23,7 +23,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.tracking.tracker import Tracker, TrackingError, check_tracking, without_password
+from sweeps.tracking.tracker import (
+    AwayError,
+    Tracker,
+    TrackingError,
+    check_tracking,
+    without_password,
+)
 
 FINAL = {
     "val_accuracy": 0.9,
@@ -445,6 +451,20 @@ def test_servers_that_cannot_be_used(status: int, body: bytes, says: str) -> Non
         check_tracking(uri)
     assert "s3cret" not in str(caught.value)
     assert time.monotonic() - started < 5
+
+
+def test_what_may_pass_is_told_from_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.tracking.address.CHECK_SECONDS", 1)
+    with answering(503, b"later") as busy, pytest.raises(AwayError, match="error of its own"):
+        check_tracking(busy)
+    with pytest.raises(AwayError, match="nothing answers there"):
+        check_tracking("http://127.0.0.1:9")
+    with pytest.raises(AwayError, match="refused"):
+        check_tracking("postgresql+psycopg2://me:s3cret@127.0.0.1:9/runs")
+    for wrong in ("ftp://127.0.0.1:9", "mlruns"):
+        with pytest.raises(TrackingError) as caught:
+            check_tracking(wrong)
+        assert not isinstance(caught.value, AwayError)
 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
