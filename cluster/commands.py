@@ -1,4 +1,5 @@
-"""The commands that speak with a Ray cluster's job server: submit, status, logs, stop, list."""
+"""The commands of clusters: submit, status, logs, stop and list speak with a Ray cluster's job
+server; manifest makes what Kubernetes is given."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.kuberay.command import manifest
 from pruning.errors import InputError
 from sweeps.storage.files import DEFAULT_STORAGE
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # Ray takes a second to import
     from cluster.jobs import Job
 
 app = typer.Typer()
+app.command()(manifest)
 
 Address = Annotated[
     str,
