@@ -35,7 +35,7 @@ def manifest(
     ] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's address, http://...")] = None,
     study: Annotated[
-        str | None, typer.Option(help="Optuna's database of a search, postgresql://...")
+        str | None, typer.Option(help="Optuna's database of a search, postgresql+psycopg2://...")
     ] = None,
     secret: Annotated[
         Many, typer.Option(help="A Secret whose entries become environment variables.")
@@ -121,6 +121,8 @@ def manifest(
         changes = [word for text in change or [] for word in ("--set", text)]
         text = to_yaml(ray_job(name, config.read_text(), [*lasting, *changes], chosen))
     if output:
-        output.write_text(text)
+        from sweeps.frame import write
+
+        write(output, text.encode())
     else:
         print(text, end="")

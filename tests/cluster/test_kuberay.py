@@ -209,6 +209,7 @@ REFUSED = [
     ([*BUCKET, "--working-dir", "./code"], ["--working-dir", "'./code'", ".zip"]),
     (["--kind", "cluster", *BUCKET], ["--storage", "is not of a cluster"]),
     ([*BUCKET, "--study", "postgresql://u@h/d"], ["--study", "search"]),
+    ([*BUCKET, "--output", "/nowhere/job.yaml"], ["/nowhere/job.yaml", "cannot be written"]),
     ([*BUCKET, "--set", "policies.1.saliency=tailor"], ["policies.1.saliency", "'taylor'"]),
 ]
 
