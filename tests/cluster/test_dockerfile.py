@@ -1,4 +1,4 @@
-"""The image's recipe: what it copies is there, its versions are ours; no root and no secret in it."""
+"""The image's recipe: what it copies is there, its versions are ours, no root or secret in it."""
 
 from __future__ import annotations
 
