@@ -53,7 +53,9 @@ def run_arguments(
                 _lost(kept, "--tracking-uri", "MLflow's database", "http://mlflow:5000")
             )
         if sweep.search and not within:
-            raise InputError(_lost(kept, "--study", "the search's", "postgresql+psycopg2://..."))
+            raise InputError(
+                _lost(kept, "--study", "the search's database", "postgresql+psycopg2://...")
+            )
     given = {"--storage": kept, "--tracking-uri": tracking_uri, "--study": study}
     return [word for option, value in given.items() if value for word in (option, value)]
 
