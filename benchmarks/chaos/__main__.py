@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--json", type=Path, help="where to keep the figures")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the faults")
     parser.add_argument("--rounds", type=float, default=1.0, help="share of the deck")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pause", type=float, default=0.25, help="seconds a batch")
     given = parser.parse_args(arguments)
@@ -142,19 +142,20 @@ def play(
     total: int,
     over: threading.Event,
 ) -> Counter[str]:
-    """Let the faults happen, each when the sweep has come along by its share since the last."""
+    """Let the faults happen, spread over the sweep: each when it has come along by its share."""
     happened: Counter[str] = Counter()
     beside: list[threading.Thread] = []
     share = max(1, total // (len(deck) + 2))
 
     def happen(fault: Fault) -> None:
-        hit = fault(world, draw)
-        happened[fault.__name__] += hit is not None
-        print(f"{fault.__name__}: {hit or 'nothing there'}", flush=True)
+        while not (hit := fault(world, draw)) and not over.is_set():
+            time.sleep(1.0)  # there is nothing to hit yet
+        if hit:
+            happened[fault.__name__] += 1
+            print(f"{fault.__name__}: {hit}", flush=True)
 
-    for fault in deck:
-        target = batches(counted) + share
-        while batches(counted) < target and not over.is_set():
+    for number, fault in enumerate(deck, 1):
+        while batches(counted) < number * share and not over.is_set():
             time.sleep(0.1)
         if over.is_set():
             break

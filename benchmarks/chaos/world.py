@@ -72,6 +72,7 @@ class World:
             artifacts = f"s3://{BUCKET}/artifacts"
             said = self.folder / "mlflow.txt"
             self.mlflow: Server = mlflow(host, MLFLOW_PORT, database, artifacts, said)
+            stack.callback(_restore, dict(os.environ))
             os.environ.update(self.direct)  # MLflow's server, and who looks at the results
             stack.callback(self.mlflow.stop)
             self.mlflow.start()
@@ -149,6 +150,11 @@ class World:
                 self._missing[name] = -STARTING
                 self.restarts += 1
         return head in alive
+
+
+def _restore(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _hopeless(job: Mapping[str, Any]) -> bool:
