@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -110,3 +112,26 @@ def mapping() -> dict[str, Tensor]:
 
 def broken() -> None:
     raise KeyError("the disk is full")
+
+
+class WithSpare(nn.Module):
+    """Has a layer that is never used, and never gets a gradient."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(shape[0], 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU()
+        )
+        self.head = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, classes))
+        self.spare = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.body(x).mean((2, 3)))
+        return out
+
+
+def leaders_only(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """A model that the leader of a team can make and the others cannot."""
+    if Path(sys.argv[0]).name == "follower.py":
+        raise ValueError("no such file here")
+    return dropout_cnn(shape, classes)
