@@ -11,21 +11,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Call:
-    """name: of what is to be done. content: plain values that JSON knows. data: as it is."""
+    """name: of what is to be done. content: plain values that JSON knows. data: if it has any."""
 
     name: str
     content: dict[str, Any] = field(default_factory=dict)
-    data: Sequence[bytes] = ()
+    data: Sequence[bytes] | None = None
 
     def send(self, connection: Connection) -> None:
         """Raises OSError if nobody listens."""
-        head = {"name": self.name, "content": self.content, "data": len(self.data)}
-        for part in (json.dumps(head).encode(), *self.data):
+        parts = None if self.data is None else len(self.data)
+        head = {"name": self.name, "content": self.content, "parts": parts}
+        for part in (json.dumps(head).encode(), *(self.data or ())):
             connection.send_bytes(part)
 
     @classmethod
     def receive(cls, connection: Connection) -> Call:
         """Waits for one. Raises EOFError or OSError if none can come any more."""
         head = json.loads(connection.recv_bytes())
-        data = [connection.recv_bytes() for _ in range(head["data"])]
-        return cls(head["name"], head["content"], data)
+        data = [connection.recv_bytes() for _ in range(head["parts"] or 0)]
+        return cls(head["name"], head["content"], data if head["parts"] is not None else None)

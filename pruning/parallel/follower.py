@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -92,13 +92,13 @@ def main(handle: int, rank: int, count: int, threads: int, device: str) -> None:
     Call("ready").send(connection)
     while True:
         call = calls.get()
-        data = {"data": call.data} if call.data or call.name == "open" else {}
+        data = () if call.data is None else (call.data,)
         try:
-            getattr(follower, call.name)(**data, **call.content)
+            getattr(follower, call.name)(*data, **call.content)
         except Exception as error:
             told = {"reason": one_line(error), "trace": traceback.format_exc()}
             Call("failed", told).send(connection)
-            return
+            _leave(1)
         Call(call.name).send(connection)
 
 
@@ -108,7 +108,14 @@ def _listen(connection: Connection, calls: SimpleQueue[Call]) -> None:
         try:
             calls.put(Call.receive(connection))
         except (EOFError, OSError):
-            os._exit(0)
+            _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """At once: others may wait for this process, and this one for others."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,20 @@ def test_a_snapshot_goes_on_in_another_number(teams: Teams, first: int, then: in
     assert distance(go_on(resumed, actions, task.epochs), whole) < CLOSE
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_gpus_train_as_one() -> None:
+    """Their convolutions may round to ten bits, and differently for another size of batch."""
+    task, actions = TASKS["pruned"]
+    losses = []
+    for count in (1, 2):
+        team = Team(count, "cuda")
+        training = go_on(begun(team, task), actions, task.epochs)
+        losses.append(training.training.pruner.records[-1].metrics["train_loss"])
+        team.close()
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+
+
 def test_probes_are_measured_while_they_are_asked_for(teams: Teams) -> None:
     training = begun(teams[2], TASKS["pruned"][0])
     training.watch(PROBES[3:4])
