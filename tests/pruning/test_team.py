@@ -30,20 +30,21 @@ from pruning.training.task import Task
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
 
-CLOSE = 2e-5
-"""Of two results that differ in the order of additions alone, relative to the largest value: about
-a hundred roundings of single precision. What is wrong differs by more than ``WRONG``."""
+CLOSE = 3e-4
+"""Of two results that differ in the order of additions alone, relative to the largest value. They
+come to about 1e-6; a density counts in whole values, one of which is up to 1e-4."""
 WRONG = 1e-3
+"""Less than comes of each mistake that was tried: parts normalised for themselves, weighed alike,
+augmented for themselves, gradients averaged, feature maps not pooled, biased running variances."""
 
-PLAIN = {"widths": [8, 8, 16], "pool_after": [0, 1], "hidden": [32]}
 TASKS: dict[str, tuple[Task, dict[int, Action]]] = {
     "pruned": (
-        digits_task(model={"name": "small_cnn", "options": PLAIN}),
-        {2: Prune.of([0, 3, 8, 9, 10, 15, 40, 41, 63])},
+        digits_task(model="small_tasks:smooth_cnn"),
+        {2: Prune.of([0, 3, 8, 9, 10, 15, 25, 26, 33])},
     ),
     "from datasets, with adamw, masked": (
         digits_task(
-            model={"name": "small_mlp", "options": {"hidden": [16]}},
+            model="small_tasks:smooth_mlp",
             data={"source": "small_tasks:three_sets", "workers": 0},
             augment={},
             batch_size=16,
@@ -54,6 +55,14 @@ TASKS: dict[str, tuple[Task, dict[int, Action]]] = {
     "an unused layer, begun anew": (
         digits_task(model="small_tasks:WithSpare"),
         {1: Prune.of([0, 9], reinit=True)},
+    ),
+    "rectified, two steps": (
+        digits_task(
+            model={"name": "small_cnn", "options": {"widths": [8, 8, 16], "pool_after": [0, 1]}},
+            data={"source": "digits", "train_limit": 64},
+            epochs=1,
+        ),
+        {},
     ),
 }
 PROBES = [
