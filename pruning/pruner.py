@@ -14,7 +14,7 @@ from pruning.history import History, Record
 from pruning.policies import Policy
 from pruning.randomness import global_stream
 from pruning.saliency import ActivationSaliency, Probe, Saliency
-from pruning.saliency.watching import Watcher
+from pruning.saliency.watching import Pool, Watcher, own
 from pruning.structure.aside import Sample, untouched
 from pruning.structure.feature_maps import unwatched
 from pruning.structure.network import Network
@@ -44,6 +44,8 @@ class Pruner:
     and the loss of a model on one of them, for what is measured beside training: gradients of the
     untrained network, likelihoods. probes: to measure beside the policy's. protect: names of layers
     that are never pruned. reference: where the policy ended that a control is compared with.
+    pool: of a float64 tensor, the mean over the processes that train the network together, weighted
+    by the part of every batch that each of them sees. Gradients are taken to be of whole batches.
     initialise: what gives the layers of a network that begins anew their weights, after torch's own
     initialisation.
     Raises UntraceableError if nothing in the network can be pruned safely.
@@ -63,12 +65,13 @@ class Pruner:
         protect: Sequence[str] = (),
         meter: Meter | None = None,
         reference: Record | None = None,
+        pool: Pool = own,
         initialise: Callable[[nn.Module], object] | None = None,
     ) -> None:
         self.network = Network(model, example_input, optimizer, protect=protect)
         self.network.sample = sample
         self.policy, self.epochs, self.seed = policy, epochs, seed
-        self.reference, self.initialise = reference, initialise
+        self.reference, self.initialise, self._pool = reference, initialise, pool
         self.records: list[Record] = []
         self.actions: list[tuple[int, Action]] = []
         self.meter = meter or Meter()
@@ -94,7 +97,7 @@ class Pruner:
             self._watcher.close()
         self.probes = asked
         maps = [p for p in self.probes.values() if isinstance(p, ActivationSaliency)]
-        self._watcher = Watcher(self.network, maps, self.meter) if maps else None
+        self._watcher = Watcher(self.network, maps, self.meter, self._pool) if maps else None
         if not self.records and any(probe.needs_start for probe in self.probes.values()):
             named = self.network.model.named_parameters()
             self.network.start = {name: value.detach().cpu().clone() for name, value in named}

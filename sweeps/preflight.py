@@ -30,6 +30,7 @@ def check(sweep: Sweep) -> list[TrialSpec]:
     trials, examples = sweep.trials(), sweep.examples()
     _try_own_policies(examples)
     for task in {task.address(): task for _, task, _ in examples}.values():
+        _try_workers(task, sweep.resources.workers)
         _try_task(task, sweep.seeds[0], [p for _, t, p in examples if t == task])
     load.cache_clear()
     if sweep.search:
@@ -37,6 +38,14 @@ def check(sweep: Sweep) -> list[TrialSpec]:
 
         try_out(sweep.search.sampler, sweep.objectives)
     return trials
+
+
+def _try_workers(task: Task, workers: int) -> None:
+    if workers > task.batch_size:
+        raise InputError(
+            f"resources.workers: {workers} is not allowed: each trains a part of every batch, and "
+            f"task.batch_size is {task.batch_size} (allowed: up to {task.batch_size})"
+        )
 
 
 def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:

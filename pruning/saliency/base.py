@@ -70,9 +70,11 @@ class ActivationSaliency(Saliency):
 
     @abstractmethod
     def per_channel(self, activation: Tensor, gradient: Tensor | None) -> Tensor:
-        """One score per channel, [channels].
+        """One score per channel, [channels]: a mean over the samples of the batch.
 
-        activation, gradient: [batch, channels, positions]; positions is 1 behind a dense layer.
+        activation, gradient: [batch, channels, positions]; positions is 1 behind a dense layer. If
+        several processes train a network, each is asked for its part of the batch, and the mean of
+        what they say counts.
         """
 
     def score(self, network: Network, seed: int) -> Tensor:

@@ -17,6 +17,15 @@ from pruning.structure.layout import Ints
 from pruning.structure.network import Network
 from pruning.training.meter import Meter
 
+Pool = Callable[[Tensor], Tensor]
+"""The mean over the processes that train one network together, each weighted by its part of every
+batch."""
+
+
+def own(values: Tensor) -> Tensor:
+    """The mean of a process that sees whole batches."""
+    return values
+
 
 @dataclass
 class _Sum:
@@ -36,9 +45,13 @@ class Watcher:
     """
 
     def __init__(
-        self, network: Network, probes: Sequence[ActivationSaliency], meter: Meter
+        self,
+        network: Network,
+        probes: Sequence[ActivationSaliency],
+        meter: Meter,
+        pool: Pool = own,
     ) -> None:
-        self._network, self._meter = network, meter
+        self._network, self._meter, self._pool = network, meter, pool
         self._probes = {probe.key: probe for probe in probes}
         self._sums: dict[str, dict[Site, _Sum]] = {key: {} for key in self._probes}
         self._maps = FeatureMaps(network, self._see)
@@ -49,23 +62,31 @@ class Watcher:
         Of the channels of one unit in one map, those of a grouped convolution, their mean. A unit
         without feature maps has the probe's ``unseen``. None if none was seen at all.
         """
+        total, count = self._pool(torch.from_numpy(self._take(key))).numpy()
+        if not count.any():
+            return None
+        mean = np.where(count > 0, total / np.where(count > 0, count, 1), self._probes[key].unseen)
+        return torch.from_numpy(mean.astype(np.float32))
+
+    def _take(self, key: str) -> npt.NDArray[np.float64]:
+        """Sum and number of what was seen of each unit, [2, alive units]."""
         taken, self._sums[key] = self._sums[key], {}
+        units = int(self._network.alive.sum())
         sums = [
             taken[site]
             for site in sorted(taken)
             if self._maps.owners(site) is taken[site].owners  # no units have gone since
         ]
         if not sums:
-            return None
+            return np.zeros((2, units))
         owners = np.concatenate([one.owners for one in sums])
         values = torch.cat([one.values for one in sums]).cpu().double().numpy()
         counts = np.concatenate([np.full(len(one.owners), one.count) for one in sums])
         shares = np.concatenate([_shares(one.owners) for one in sums])
-        owned, units = owners >= 0, int(self._network.alive.sum())
+        owned = owners >= 0
         total = np.bincount(owners[owned], (values * shares)[owned], minlength=units)
         count = np.bincount(owners[owned], (counts * shares)[owned], minlength=units)
-        mean = np.where(count > 0, total / np.where(count > 0, count, 1), self._probes[key].unseen)
-        return torch.from_numpy(mean.astype(np.float32))
+        return np.stack([total, count])
 
     def close(self) -> None:
         """Watch no more."""

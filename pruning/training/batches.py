@@ -6,7 +6,8 @@ The order and the augmentation of an epoch depend on its seed and number alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,25 @@ Batch = tuple[Tensor, Tensor]
 """Samples [batch, ...] and labels [batch]."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes has of each batch: process ``rank`` of ``count``."""
+
+    rank: int = 0
+    count: int = 1
+
+    def part(self, length: int) -> slice:
+        """Its samples among ``length``: contiguous, and as many as others have, or one more."""
+        return slice(self.rank * length // self.count, (self.rank + 1) * length // self.count)
+
+    def weight(self, length: int) -> float:
+        """How much of ``length`` samples that is."""
+        return len(range(length)[self.part(length)]) / length
+
+
+WHOLE = Share()
+
+
 class Batches(ABC):
     """One split of the data."""
 
@@ -28,12 +48,12 @@ class Batches(ABC):
         """How many samples there are."""
 
     @abstractmethod
-    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """An epoch of training batches; an incomplete last one is dropped."""
+    def shuffled(self, size: int, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
+        """An epoch of training batches, a share of each; an incomplete last one is dropped."""
 
     @abstractmethod
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """All samples, unchanged."""
+    def in_order(self, size: int, share: Share = WHOLE) -> Iterator[Batch]:
+        """All samples or a share of them, unchanged."""
 
     def steps(self, size: int) -> int:
         """How many training batches an epoch has."""
@@ -54,28 +74,33 @@ class TensorBatches(Batches):
     def __len__(self) -> int:
         return len(self.x)
 
-    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, size: int, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         draw = generator(seed, epoch, "augment")
         for chosen in self.order(size, seed, epoch):
-            on_device = chosen.to(self.device)
-            yield self._augmented(self.x[on_device], draw), self.y[on_device]
+            whole, part = len(chosen), share.part(len(chosen))
+            on_device = chosen[part].to(self.device)
+            yield self._augmented(self.x[on_device], draw, whole, part), self.y[on_device]
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        yield from zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+    def in_order(self, size: int, share: Share = WHOLE) -> Iterator[Batch]:
+        part = share.part(len(self))
+        for start in range(part.start, part.stop, size):
+            some = slice(start, min(start + size, part.stop))
+            yield self.x[some], self.y[some]
 
-    def _augmented(self, x: Tensor, draw: torch.Generator) -> Tensor:
+    def _augmented(self, x: Tensor, draw: torch.Generator, whole: int, part: slice) -> Tensor:
+        """Part of a whole batch; what is drawn is drawn for the whole."""
         if self.augment.crop:
-            x = _crop(x, self.augment.crop, draw)
+            moves = torch.randint(2 * self.augment.crop + 1, (2, whole), generator=draw)
+            x = _crop(x, self.augment.crop, moves[:, part].to(x.device))
         if self.augment.flip:
-            mirrored = torch.rand(len(x), generator=draw).to(x.device) < 0.5
+            mirrored = torch.rand(whole, generator=draw)[part].to(x.device) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
         return x
 
 
-def _crop(x: Tensor, padding: int, draw: torch.Generator) -> Tensor:
-    """Each picture moved by up to ``padding`` pixels, zeros coming in; [batch, c, h, w]."""
+def _crop(x: Tensor, padding: int, moves: Tensor) -> Tensor:
+    """Each picture [batch, c, h, w] moved by ``moves`` [2, batch] - padding, zeros coming in."""
     count, _, height, width = x.shape
-    moves = torch.randint(2 * padding + 1, (2, count), generator=draw).to(x.device)
     padded = torch.nn.functional.pad(x, (padding,) * 4)
     rows = moves[0, :, None] + torch.arange(height, device=x.device)
     columns = moves[1, :, None] + torch.arange(width, device=x.device)
@@ -94,23 +119,22 @@ class DatasetBatches(Batches):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
-    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        draw = stream(seed, epoch, "augment")
-        samples = _Transformed(self.dataset, self.transform, draw)
-        order = torch.cat(self.order(size, seed, epoch)).tolist()
-        return iter(self._loader(Subset(samples, order), size, draw))
+    def shuffled(self, size: int, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
+        own = [chosen[share.part(len(chosen))] for chosen in self.order(size, seed, epoch)]
+        return self._load(torch.cat(own).tolist(), len(own[0]), stream(seed, epoch, "augment"))
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        return iter(self._loader(_Transformed(self.dataset, self.transform, 0), size, 0))
+    def in_order(self, size: int, share: Share = WHOLE) -> Iterator[Batch]:
+        return self._load(range(len(self))[share.part(len(self))], size, 0)
 
-    def _loader(self, samples: Dataset[Any], size: int, draw: int) -> DataLoader[Any]:
-        return DataLoader(
-            samples,
+    def _load(self, chosen: Sequence[int], size: int, draw: int) -> Iterator[Batch]:
+        loader: DataLoader[Any] = DataLoader(
+            Subset(_Transformed(self.dataset, self.transform, draw), chosen),
             batch_size=size,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(draw),  # else it draws from the global state
         )
+        return iter(loader)
 
 
 class _Transformed(Dataset[Any]):

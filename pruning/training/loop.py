@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pruning.actions import Action
+from pruning.errors import InputError
 from pruning.history import Record
+from pruning.parallel.group import ALONE, Alone
 from pruning.pruner import Pruner
 from pruning.randomness import global_stream
 from pruning.saliency import Probe
 from pruning.structure.aside import Sample
 from pruning.structure.layout import Layout
 from pruning.training import models
-from pruning.training.batches import Batch, Batches
+from pruning.training.batches import Batch, Batches, Share
 from pruning.training.data import Data, load
 from pruning.training.meter import Meter
 from pruning.training.task import Task
@@ -37,8 +39,12 @@ class Training:
     threads). ``begin`` records the untrained network, ``epoch`` trains one epoch, ``apply``
     prunes between two epochs.
 
-    Raises InputError if the task's data or model cannot be had, UntraceableError if nothing in the
-    model can be pruned safely.
+    group: of the processes that train this network together. All call the same in the same order;
+    each works on its share of every batch, and the training is that of one process but for the
+    order in which floating-point numbers are added, and for what dropout draws.
+
+    Raises InputError if the task's data or model cannot be had, or its batches are too small for
+    the group, UntraceableError if nothing in the model can be pruned safely.
     """
 
     def __init__(
@@ -47,13 +53,16 @@ class Training:
         seed: int = 0,
         probes: Sequence[Probe] = (),
         device: torch.device | str = "cpu",
+        group: Alone = ALONE,
     ) -> None:
-        self.task, self.seed = task, seed
+        self.task, self.seed, self.group = task, seed, group
         self.device = torch.device(device)
         if task.deterministic and self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at its first use
         self.meter = Meter(self.device)
         self.data = open_data(task, self.device)
+        weight = _weight(group.share, min(task.batch_size, len(self.data.train)))
+        self._weight = torch.tensor(weight, dtype=torch.float32, device=self.device)
         _warm_up()
         with self.meter.section("startup"):
             model = open_model(task, self.data, seed).to(self.device)
@@ -72,6 +81,7 @@ class Training:
                     partial(self._sample, self.data.train), lambda _, batch: self._loss(batch)[0]
                 ),
                 meter=self.meter,
+                pool=lambda values: group.sum(values * weight),
                 initialise=models.initialisation(task.model.name),
             )
 
@@ -104,7 +114,8 @@ class Training:
     def epoch(self) -> Record:
         """Train one epoch and record it."""
         number = self.epoch_number
-        with self._numerics(), global_stream(self.device, self.seed, number, "dropout"):
+        dropout = (number, "dropout", *self.group.stream)
+        with self._numerics(), global_stream(self.device, self.seed, *dropout):
             with self.meter.section("train"):
                 metrics = self._train(number)
             with self.meter.section("evaluate"):
@@ -127,28 +138,30 @@ class Training:
         self.model.train()
         steps = self.data.train.steps(self.task.batch_size)
         total = torch.zeros(3, dtype=torch.float64, device=self.device)
-        batches = self.data.train.shuffled(self.task.batch_size, self.seed, number)
-        for step, batch in enumerate(batches):
-            factor = self.task.schedule.factor(number + (step + 0.5) / steps, self.task.epochs)
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.task.optimizer.lr * factor
-            loss, correct, count = self._loss(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.pruner.after_backward()
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            total += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
-        loss_sum, correct_sum, count_sum = total.tolist()
+        share = self.group.share
+        batches = self.data.train.shuffled(self.task.batch_size, self.seed, number, share)
+        with self.group.wrapped(self.model, self._loss) as loss_of:
+            for step, batch in enumerate(batches):
+                factor = self.task.schedule.factor(number + (step + 0.5) / steps, self.task.epochs)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.task.optimizer.lr * factor
+                loss, correct, count = loss_of(batch)
+                loss.backward(self._weight)  # type: ignore[no-untyped-call]
+                self.pruner.after_backward()
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+                total += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
+        loss_sum, correct_sum, count_sum = self.group.sum(total).tolist()
         return {"train_loss": loss_sum / count_sum, "train_accuracy": correct_sum / count_sum}
 
     def _evaluate(self, split: Batches, name: str) -> dict[str, float]:
         self.model.eval()
         total = torch.zeros(2, dtype=torch.float64, device=self.device)
         with torch.no_grad():
-            for batch in split.in_order(_EVALUATION_BATCH):
+            for batch in split.in_order(_EVALUATION_BATCH, self.group.share):
                 loss, correct, count = self._loss(batch, smoothing=0.0)
                 total += torch.stack([loss * count, correct])
-        loss_sum, correct_sum = total.tolist()
+        loss_sum, correct_sum = self.group.sum(total).tolist()
         return {f"{name}_loss": loss_sum / len(split), f"{name}_accuracy": correct_sum / len(split)}
 
     def _loss(self, batch: Batch, smoothing: float | None = None) -> tuple[Tensor, Tensor, int]:
@@ -179,6 +192,16 @@ class Training:
             yield
         finally:
             torch.use_deterministic_algorithms(before, warn_only=warned_only)
+
+
+def _weight(share: Share, whole: int) -> float:
+    """What a share of a batch weighs in its loss. Raises InputError if it has no sample."""
+    if whole < share.count:
+        raise InputError(
+            f"task.batch_size: {whole} is not allowed: {share.count} processes train each batch "
+            f"together (allowed: {share.count} or more)"
+        )
+    return share.weight(whole)
 
 
 @cache

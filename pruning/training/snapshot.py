@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pruning.actions import Mask, from_json
 from pruning.history import Record
+from pruning.parallel.group import ALONE, Alone
 from pruning.saliency import Probe
 from pruning.training.loop import Training
 from pruning.training.task import Task
@@ -49,10 +50,12 @@ def resume(
     records: list[Record],
     probes: tuple[Probe, ...] = (),
     device: torch.device | str = "cpu",
+    group: Alone = ALONE,
 ) -> Training:
     """The training a snapshot was taken of, ready for its next epoch.
 
-    records: of the epochs up to the snapshot, the untrained network's first.
+    records: of the epochs up to the snapshot, the untrained network's first. group: of processes
+    that train it together from now on; how many did so before does not matter.
     Raises ValueError if the snapshot is of another task or seed, or the records do not reach it.
     """
     header = json.loads(
@@ -64,7 +67,7 @@ def resume(
         raise ValueError(
             f"the snapshot is of epoch {header['epoch']}, {len(records)} records given"
         )
-    training = Training(task, seed, probes, device)
+    training = Training(task, seed, probes, device, group)
     for epoch, content, warnings in header["actions"]:
         action = from_json(content, warnings)
         if not isinstance(action, Mask):

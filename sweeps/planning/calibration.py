@@ -10,10 +10,10 @@ import torch
 
 from pruning.errors import InputError
 from pruning.structure.units import UntraceableError
-from pruning.training.batches import Batch, Batches
+from pruning.training.batches import WHOLE, Batch, Batches, Share
 from pruning.training.loop import Training
 from sweeps.config import Sweep
-from sweeps.planning.timings import Timings
+from sweeps.planning.timings import ALWAYS, Timings
 from sweeps.trials import TrialSpec
 
 TRAIN_SECONDS = 5.0
@@ -23,15 +23,16 @@ EVALUATE_SECONDS = 1.0
 def calibrate(sweep: Sweep, trials: Sequence[TrialSpec]) -> Timings:
     """The timings of dense training, in this process, with the probes that the trials ask for.
 
-    On a GPU if the sweep asks for one and there is one. Raises InputError if the task's data or
-    model cannot be had.
+    On a GPU if the sweep asks for one and there is one. One worker is timed; several are taken to
+    be as many times as fast in what they share, training and evaluating. Raises InputError if the
+    task's data or model cannot be had.
     """
     needs = sweep.resources
     device = "cuda" if needs.gpus and torch.cuda.is_available() else "cpu"
     probes = {probe.key: probe for trial in trials for probe in trial.policy.probes()}
     task = sweep.task.model_copy(update={"sample_batches": 1})
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, int(needs.cpus)))
+    torch.set_num_threads(needs.threads)
     try:
         training = Training(task, sweep.seeds[0], tuple(probes.values()), device)
         splits = training.data
@@ -58,8 +59,10 @@ def calibrate(sweep: Sweep, trials: Sequence[TrialSpec]) -> Timings:
     evaluated = (len(validation) + len(test)) / max(1, validation.samples + test.samples)
     by_step = {"train", *(f"probe:{key}" for key, probe in probes.items() if probe.per_step)}
     factors = {**dict.fromkeys(by_step, steps), "evaluate": evaluated}
+    shared = dict.fromkeys(ALWAYS, 1 / needs.workers)
     scaled = {
-        name: spent * factors.get(name, 1.0) * needs.devices for name, spent in seconds.items()
+        name: spent * factors.get(name, 1.0) * shared.get(name, 1.0) * needs.devices
+        for name, spent in seconds.items()
     }
     return Timings("calibrated", scaled)
 
@@ -74,11 +77,11 @@ class _Some(Batches):
     def __len__(self) -> int:
         return len(self.whole)
 
-    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        return self._limited(self.whole.shuffled(size, seed, epoch))
+    def shuffled(self, size: int, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
+        return self._limited(self.whole.shuffled(size, seed, epoch, share))
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        return self._limited(self.whole.in_order(size))
+    def in_order(self, size: int, share: Share = WHOLE) -> Iterator[Batch]:
+        return self._limited(self.whole.in_order(size, share))
 
     def _limited(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         began = time.perf_counter()

@@ -106,7 +106,8 @@ class Conductor:
             "measure": [(specify_probe(probe), until) for probe, until in branch.measure],
             "careful": branch.careful,
             "marks": self.marks(branch),
-            "threads": self.resources.cpus,
+            "workers": self.resources.workers,
+            "threads": self.resources.threads,
             "gpus": self.resources.gpus,
             "devices": self.resources.devices,
         }

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pruning.history import Record
+from pruning.parallel.team import Team, TeamTraining
 from pruning.saliency import Probe
-from pruning.training import snapshot
-from pruning.training.loop import Training
 from pruning.training.task import Task
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Opens trainings on a device, ``cpu`` or ``cuda``."""
+    """Opens trainings that a team runs; by default one process on the CPU."""
 
-    device: str = "cpu"
+    team: Team = field(default_factory=Team)
 
     def open(
         self,
@@ -25,12 +24,10 @@ class Trainer:
         probes: Sequence[Probe],
         data: bytes | None,
         records: Sequence[Record],
-    ) -> Training:
+    ) -> TeamTraining:
         """From the start, or from a snapshot and the records up to it."""
-        if data is None:
-            return Training(task, seed, probes, self.device)
-        return snapshot.resume(data, task, seed, list(records), tuple(probes), self.device)
+        return self.team.open(task, seed, probes, data, records)
 
-    def take(self, training: Training) -> bytes:
+    def take(self, training: TeamTraining) -> bytes:
         """A snapshot."""
-        return snapshot.take(training)
+        return self.team.take(training)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 if TYPE_CHECKING:
+    from pruning.parallel.team import Team
     from sweeps.sharing.library import Library
     from sweeps.sharing.ride import Ride
 
@@ -33,6 +34,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     """
 
     library: Library | None = None  # kept for the next branch
+    team: Team | None = None  # likewise
 
     def setup(self, config: dict[str, Any]) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic cuBLAS
@@ -42,6 +44,10 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         self.order = json.loads(new_config["branch"])
         self.ride: Ride | None = None
         return True
+
+    def cleanup(self) -> None:
+        if self.team:
+            self.team.close()
 
     def step(self) -> dict[str, Any]:
         from sweeps.sharing.library import Lost
@@ -74,6 +80,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     def _open(self) -> Ride:
         import torch
 
+        from pruning.parallel.team import Team
         from pruning.policies.registry import policy
         from pruning.saliency.registry import probe
         from sweeps.sharing.library import Library
@@ -85,7 +92,10 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         order = self.order
         if os.path.isdir(order["folder"]):
             os.chdir(order["folder"])  # what a sweep file names by a relative path is there
-        torch.set_num_threads(max(1, int(order["threads"])))
+        torch.set_num_threads(order["threads"])
+        if self.team is None:
+            device = "cuda" if order["gpus"] else "cpu"
+            self.team = Team(order["workers"], device, order["threads"])
         library = self.library
         if library is None or library.store.files.address != order["storage"]:
             library = self.library = Library(Store(order["storage"]))
@@ -102,7 +112,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             order["path"],
             riders,
             library,
-            Trainer("cuda" if order["gpus"] else "cpu"),
+            Trainer(self.team),
             order["keep"],
             [(probe(given), until) for given, until in order["measure"]],
             order["devices"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -110,3 +112,45 @@ def mapping() -> dict[str, Tensor]:
 
 def broken() -> None:
     raise KeyError("the disk is full")
+
+
+def smooth_cnn(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Its gradients have no jumps, as at the zero of ReLU: rounding stays small in its training."""
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(8, 12, 3, padding=1, bias=False),
+        nn.BatchNorm2d(12),
+        nn.Tanh(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(12, 16),
+        nn.Tanh(),
+        nn.Linear(16, classes),
+    )
+
+
+def smooth_mlp(shape: tuple[int, ...], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 16), nn.Tanh(), nn.Linear(16, classes))
+
+
+class WithSpare(nn.Module):
+    """Has a layer that is never used, and never gets a gradient."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.body = smooth_cnn(shape, classes)
+        self.spare = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        return out
+
+
+def leaders_only(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """A model that the leader of a team can make and the others cannot."""
+    if Path(sys.argv[0]).name == "follower.py":
+        raise ValueError("no such file here")
+    return dropout_cnn(shape, classes)

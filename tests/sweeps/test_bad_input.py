@@ -176,6 +176,23 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {**SPACE, "search": {"trials": 3, "study": "postgres:/nowhere"}},
         ["search.study", "postgres:/nowhere"],
     ),
+    (
+        "more GPUs than workers",
+        {"resources": {"gpus": 4, "workers": 2}},
+        ["resources.workers", "2", "gpus: 4", "allowed: 4"],
+    ),
+    ("one GPU and a half", {"resources": {"gpus": 1.5}}, ["resources.gpus", "1.5", "whole"]),
+    (
+        "two workers on one CPU",
+        {"resources": {"cpus": 1, "workers": 2}},
+        ["resources.cpus", "1", "2 workers", "allowed: 2 or more"],
+    ),
+    ("half a worker", {"resources": {"workers": 0.5}}, ["resources.workers", "0.5", "integer"]),
+    (
+        "more workers than samples of a batch",
+        {"resources": {"workers": 40}},
+        ["resources.workers", "40", "task.batch_size is 32"],
+    ),
     ("no policies", {"policies": []}, ["policies", "at least 1"]),
     ("a seed twice", {"seeds": [1, 1]}, ["seeds", "[1, 1]"]),
     ("searched on test", {"objectives": {"test_accuracy": "max"}}, ["objectives", "test_accuracy"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sweep_files import SMALL, changed, write
 
-from sweeps.config import Sweep, read
+from sweeps.config import Resources, Sweep, read
 from sweeps.grid import expand
 from sweeps.trials import TrialSpec
 
@@ -69,6 +69,26 @@ def test_the_quick_start_is_a_valid_sweep() -> None:
     controls = {"uniform", "small_from_scratch"}
     assert {trial.policy.name for trial in trials} == {"dense", "at_epoch", "epi", *controls}
     assert len({trial.seed for trial in trials}) >= 3
+
+
+def test_a_worker_each_gpu_and_a_cpu_each_worker() -> None:
+    def held(**given: float) -> tuple[float, int, float, int, float]:
+        found = Resources.parse(given)
+        return found.gpus, found.workers, found.cpus, found.threads, found.devices
+
+    assert held() == (0, 1, 1, 1, 1)
+    assert held(gpus=0.25) == (0.25, 1, 1, 1, 0.25)
+    assert held(cpus=4) == (0, 1, 4, 4, 4)
+    assert held(gpus=4) == (4, 4, 4, 1, 4)
+    assert held(gpus=4, cpus=10) == (4, 4, 10, 2, 4)
+    assert held(workers=2) == (0, 2, 2, 1, 2)
+
+
+def test_how_many_train_a_trial_does_not_change_the_address() -> None:
+    one, two = (
+        Sweep.parse(changed(resources={"workers": workers})).trials()[0] for workers in (1, 2)
+    )
+    assert one.address == two.address
 
 
 def test_how_data_is_loaded_does_not_change_the_address() -> None:

@@ -1,0 +1,1 @@
+"""Data-parallel training: several processes of one machine train one network together."""
