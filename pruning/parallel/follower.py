@@ -36,9 +36,10 @@ class Follower:
     def __init__(self, share: Share, device: str) -> None:
         self.share, self.device = share, device
 
-    def join(self, port: int) -> None:
+    def join(self, file: str) -> None:
         """Join the leader's group."""
-        self.group = Group(meeting_place(port), self.share, torch.device(self.device))
+        store = meeting_place(file, self.share.count)
+        self.group = Group(store, self.share, torch.device(self.device))
 
     def open(self, data: Sequence[bytes], folder: str, task: Any, seed: int, probes: Any) -> None:
         """data: nothing, or a snapshot and the records up to it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -46,11 +47,9 @@ class Alone:
 ALONE = Alone()
 
 
-def meeting_place(port: int = 0) -> Any:
-    """The store by which a group comes together: a new one, with its ``port``, or one there is."""
-    return dist.TCPStore(  # type: ignore[attr-defined]
-        "127.0.0.1", port, is_master=not port, wait_for_workers=False, timeout=PATIENCE
-    )
+def meeting_place(file: str, count: int) -> Any:
+    """The store by which ``count`` processes come together: a file that nobody else can write."""
+    return dist.FileStore(file, count)  # type: ignore[attr-defined]
 
 
 class Group(Alone):
@@ -64,6 +63,8 @@ class Group(Alone):
     def __init__(self, store: Any, share: Share, device: torch.device) -> None:
         self.share, self.stream = share, ("rank", share.rank)
         warnings.filterwarnings("ignore", "Grad strides do not match")  # as a prune leaves them
+        for kind in ("GLOO", "NCCL"):  # all on one machine, and nobody else's business
+            os.environ.setdefault(f"{kind}_SOCKET_IFNAME", "lo")
         on_gpu = device.type == "cuda"
         if on_gpu:
             torch.cuda.set_device(device)

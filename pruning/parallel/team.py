@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
@@ -119,9 +120,12 @@ class Team:
                 self.members.append(Member(share, self._device(rank), self.threads))
             for member in self.members:
                 member.hear()  # it is there
-        store = meeting_place()
-        with self.together("join", port=store.port):
-            group = self.group = Group(store, Share(0, self.count), torch.device(self._device(0)))
+        with tempfile.TemporaryDirectory(prefix="earlyprune-team-") as folder:
+            file = os.path.join(folder, "meeting")
+            with self.together("join", file=file):
+                store = meeting_place(file, self.count)
+                share, device = Share(0, self.count), torch.device(self._device(0))
+                group = self.group = Group(store, share, device)
         if self.device == "cuda":
             for member in self.members:
                 Thread(target=self._watch, args=(member, group), daemon=True).start()
