@@ -383,16 +383,16 @@ def _exit_code(rows: list[Row], replay: bool) -> int:
 
 def _suggest(what: str, *arguments: str) -> None:
     """A line with a command to copy."""
-    console.print(f"{what}: {shlex.join([_command(), *arguments])}", markup=False, soft_wrap=True)
+    console.print(f"{what}: {shlex.join([*_command(), *arguments])}", markup=False, soft_wrap=True)
 
 
-def _command() -> str:
+def _command() -> list[str]:
     """How to call this program again from the same folder."""
     called = Path(sys.argv[0])
     if called.suffix == ".py":
-        return "python -m earlyprune"
+        return ["python", "-m", "earlyprune"]
     on_path = called.name == "earlyprune" and str(called.parent) in os.get_exec_path()
-    return "earlyprune" if on_path else os.path.relpath(called)
+    return ["earlyprune" if on_path else os.path.relpath(called)]
 
 
 def main() -> None:
