@@ -1,11 +1,16 @@
 #!/bin/sh
 # What the system tests need beside `make install`, by apt and only where it is missing:
-# PostgreSQL (servers of the tests' own, none as a service) and Chromium.
+# PostgreSQL and Slurm (servers of the tests' own, none as a service) and Chromium.
 set -eu
 
 missing=
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v chromium >/dev/null || missing="$missing chromium"
+[ -x /usr/sbin/munged ] || missing="$missing munge"
+for name in slurmctld slurmd; do
+    [ -x /usr/sbin/$name ] || missing="$missing $name"
+done
+command -v srun >/dev/null || missing="$missing slurm-client"
 [ -n "$missing" ] || exit 0
 
 fail() {
