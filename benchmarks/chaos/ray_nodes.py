@@ -59,6 +59,7 @@ class RayNodes:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
             "RAY_raylet_start_wait_time_s": str(SECONDS),
+            "RAY_worker_niceness": "0",  # nobody but us is here
         }
         self._folders: dict[str, str] = {}
         self._processes: dict[str, subprocess.Popen[Any]] = {}

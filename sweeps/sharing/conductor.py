@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,7 @@ class Conductor:
         """Hand out branches until every rider has ended."""
         _quiet()
         needs = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
-        with tempfile.TemporaryDirectory(prefix="earlyprune-tune-") as scratch:
+        with _signals_restored(), tempfile.TemporaryDirectory(prefix="earlyprune-tune-") as scratch:
             Tuner(
                 tune.with_resources(Worker, needs),
                 tune_config=TuneConfig(
@@ -214,6 +217,19 @@ class _Stop(_Silent, Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         return self.conductor.trouble is not None
+
+
+@contextmanager
+def _signals_restored() -> Iterator[None]:
+    """Tune takes signals for itself, and keeps them after its end, where they would do nothing."""
+    numbers = (signal.SIGINT, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _quiet() -> None:

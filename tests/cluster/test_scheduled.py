@@ -14,8 +14,9 @@ from pruning.errors import InputError
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """What is installed meanwhile is taken away again."""
+    """Those of a new process; what is installed meanwhile is taken away again."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,7 +75,9 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, ray_here: Path) -> Iterator[
         return heard(self, result)
 
     patch.setattr(conductor.Conductor, "hear", listening)
+    handler = signal.getsignal(signal.SIGINT)
     outcome = run(found, trials, store, uri, console)
+    assert signal.getsignal(signal.SIGINT) is handler, "Tune kept the signal for itself"
     yield SimpleNamespace(
         sweep=found,
         trials=trials,
