@@ -114,6 +114,7 @@ def submitted(
     nodes = RayNodes(machines, folder, head_cpus=2, head_memory=drivers * DRIVER_MEMORY)
     machines.environment |= {
         "RAY_JOB_START_TIMEOUT_SECONDS": START_SECONDS,
+        "RAY_prestart_worker_first_driver": "false",  # a worker that nobody asked for, for each job
         "MLFLOW_TRACKING_URI": at.address,
     }
     nodes.start()
@@ -138,12 +139,15 @@ def submitted(
     seconds = sorted(s for one in running for s in json.loads(one.communicate()[0]))
     submitting = time.monotonic() - began
     while True:
-        jobs = [job for job in json.loads(nodes.ask("/api/jobs/")) if job["metadata"]]
+        time.sleep(5)
+        try:
+            jobs = [job for job in json.loads(nodes.ask("/api/jobs/")) if job["metadata"]]
+        except (RuntimeError, subprocess.TimeoutExpired):  # it has much to do
+            continue
         states = Counter(job["status"] for job in jobs)
+        print(round(time.monotonic() - began), dict(states), flush=True)
         if not states.keys() & {"PENDING", "RUNNING"}:
             break
-        print(dict(states), flush=True)
-        time.sleep(5)
     whole = time.monotonic() - began
     watch.over.set()
     store = Store(folder / "storage")

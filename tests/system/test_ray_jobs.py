@@ -67,7 +67,7 @@ def test_submitted_either_way_the_table_is_the_same_as_here(
 
 def test_the_training_was_done_on_several_nodes(nodes: RayNodes) -> None:
     workers = json.loads(nodes.ask("/api/v0/actors?limit=1000"))["data"]["result"]["result"]
-    trained = {a["node_id"] for a in workers if "Worker" in a["class_name"]}
+    trained = {a["node_id"] for a in workers if "Trainable" in a["class_name"]}
     assert len(trained) > 1
 
 
