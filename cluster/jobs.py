@@ -33,7 +33,12 @@ ON_HEAD = {"node:__internal_head__": 0.001}
 STOP_SECONDS = 60
 PATIENCE = 60.0  # seconds without an answer before whoever follows a job gives up
 
-logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
+for _name in (
+    "dashboard.modules.job.sdk",
+    "dashboard.modules.dashboard_sdk",
+    "_private.runtime_env.packaging",
+):  # what they upload, and when they hang up, is nobody's interest
+    logging.getLogger(f"ray.{_name}").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

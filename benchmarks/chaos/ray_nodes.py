@@ -90,7 +90,8 @@ class RayNodes:
         """The machines that the head counts as nodes now."""
         nodes = json.loads(self.ask("/nodes?view=summary"))["data"]["summary"]
         here = {self.machines.address(name): name for name in self.machines.names}
-        return [here[n["ip"]] for n in nodes if n["raylet"].get("state") == "ALIVE"]
+        there = [node.get("ip") for node in nodes if node["raylet"].get("state") == "ALIVE"]
+        return [here[address] for address in there if address in here]  # new ones have none yet
 
     def ask(self, page: str) -> str:
         """A page of the head's job server. Raises RuntimeError."""

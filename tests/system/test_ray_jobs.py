@@ -89,7 +89,9 @@ def test_stopped_submitted_again_and_not_started_twice(nodes: RayNodes, tmp_path
     (tmp_path / "patient.py").write_text(PATIENT)
     storage = tmp_path / "storage"
     submit = ["submit", "sweep.yaml", "--storage", str(storage)]
-    first = ask(nodes, *submit, cwd=tmp_path).split()[1].rstrip(":")
+    (told,) = ask(nodes, *submit, cwd=tmp_path).splitlines()
+    first = told.removeprefix("job ").partition(":")[0]
+    assert told == f"job {first}: submitted"
     again = ask(nodes, *submit, cwd=tmp_path)
     assert f"job {first}: runs already" in again
     wait_for(lambda: any(storage.glob("paths/*/record-0001")))
@@ -115,7 +117,7 @@ def test_exit_codes_and_what_a_job_would_lose(nodes: RayNodes, tmp_path: Path) -
     broken.write_text(QUICKSTART.read_text().replace("epochs: 18", "epochs: none"))
     told = ask(nodes, "submit", str(broken), "--storage", str(tmp_path), code=2)
     assert told.startswith("error: task.epochs: ")
-    assert "unknown job 'quick'; did you mean 'quickstart'?" in ask(nodes, "logs", "quick", code=2)
+    assert "unknown job 'nothing'" in ask(nodes, "logs", "nothing", code=2)
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
