@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from slurm import Slurm
-from sweeping import PATIENT, ROOT, results
+from sweeping import ROOT, results
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -25,8 +25,20 @@ pytestmark = [
 ]
 
 SCRIPT = str(ROOT / "cluster" / "slurm" / "earlyprune.sbatch")
-QUICK_START = str(ROOT / "sweeps" / "configs" / "quickstart.yaml")
-SECONDS_A_BATCH = 0.01  # most of an epoch: how busy this machine is hardly matters
+NETWORK = """
+import os, time
+from pruning.training.models import small_cnn
+
+def network(shape, classes):
+    def wait(module, given):
+        if module.training:
+            time.sleep(float(os.environ.get("SECONDS_A_BATCH", "0")))
+    made = small_cnn(shape, classes, widths=[8, 8], pool_after=[0])
+    made.register_forward_pre_hook(wait)
+    return made
+"""
+QUICK_START = [str(ROOT / "sweeps" / "configs" / "quickstart.yaml"), "--set", "seeds=[0]"]
+QUICK_START += ["--set", "task.model=network:network"]
 TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
 ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "BOOT_FAIL"}
 STUB = f"""#!{sys.executable}
@@ -47,10 +59,14 @@ sys.exit(code)
 
 
 class Job:
-    """The batch script, submitted from a folder of its own with one CPU a node."""
+    """The batch script, submitted from a folder of its own with one CPU a node.
+
+    Networks take their time, and little of this machine's.
+    """
 
     def __init__(self, slurm: Slurm, folder: Path, nodes: int, *arguments: str) -> None:
         self.slurm, self.folder = slurm, folder
+        (folder / "network.py").write_text(NETWORK)
         paths = [str(folder / "commands"), str(Path(sys.executable).parent), os.environ["PATH"]]
         self.number = slurm.submit(
             folder,
@@ -59,6 +75,7 @@ class Job:
             *arguments,
             PATH=os.pathsep.join(paths),
             PYTHONPATH=str(folder),
+            SECONDS_A_BATCH="0.01",
             OMP_NUM_THREADS="1",
         )
 
@@ -144,13 +161,6 @@ def submit(slurm: Slurm, tmp_path: Path) -> Iterator[Callable[..., Job]]:
             job.until(_ended)
 
 
-def quick_start(folder: Path, pause: float) -> list[str]:
-    """A seed of the quick start on a network that takes its time, and little of this machine."""
-    (folder / "patient.py").write_text(PATIENT)
-    model = f"task.model={{name: patient:network, options: {{pause: {pause}}}}}"
-    return [QUICK_START, "--set", model, "--set", "seeds=[0]"]
-
-
 def facts(storage: Path) -> list[dict[str, Any]]:
     """All columns that are no times and rest on none."""
     rows = results(storage, "quickstart")
@@ -168,8 +178,9 @@ def no_secret(folder: Path, *secrets: str) -> None:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What a plain ``earlyprune run`` ends with."""
     folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "network.py").write_text(NETWORK)
     done = subprocess.run(
-        [sys.executable, "-m", "earlyprune", "run", *quick_start(folder, pause=0.0)],
+        [sys.executable, "-m", "earlyprune", "run", *QUICK_START],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -183,7 +194,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]
 def test_a_time_limit_leads_to_a_requeue_and_the_same_table(
     submit: Callable[..., Job], slurm: Slurm, tmp_path: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
-    job = submit(2, "--time=30", SCRIPT, *quick_start(tmp_path, SECONDS_A_BATCH))
+    job = submit(2, "--time=30", SCRIPT, *QUICK_START)
     tokens = [job.token()]
     assert not any(tokens[0] in lines for lines in job.training().values())
     minutes = int(slurm.job(job.number)["RunTime"].split(":")[1])
@@ -210,7 +221,7 @@ def test_a_time_limit_leads_to_a_requeue_and_the_same_table(
 def test_a_node_that_dies_without_a_word(
     submit: Callable[..., Job], slurm: Slurm, tmp_path: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
-    job = submit(2, SCRIPT, *quick_start(tmp_path, SECONDS_A_BATCH))
+    job = submit(2, SCRIPT, *QUICK_START)
     job.training()
     slurm.machines.kill("m1")  # with the batch script, the driver and the head
     job.until(lambda now: now["Restarts"] == "1")
@@ -220,7 +231,7 @@ def test_a_node_that_dies_without_a_word(
 
 
 def test_a_wrong_sweep_fails_at_once(submit: Callable[..., Job]) -> None:
-    job = submit(1, SCRIPT, QUICK_START, "--set", "task.epochs=-1")
+    job = submit(1, SCRIPT, *QUICK_START, "--set", "task.epochs=-1")
     assert job.end() == ("FAILED", "2", 0)
     assert "task.epochs: -1" in job.said
 
