@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -159,6 +160,9 @@ def submit(slurm: Slurm, tmp_path: Path) -> Iterator[Callable[..., Job]]:
         if not _ended(slurm.job(job.number)):
             slurm.call("scancel", job.number)
             job.until(_ended)
+        for log in job.logs.glob("run-*/*.log"):  # what a node that was killed has not removed
+            for temp in set(re.findall(r"/tmp/ep-\w+", log.read_text())):
+                shutil.rmtree(temp, ignore_errors=True)
 
 
 def facts(storage: Path) -> list[dict[str, Any]]:
