@@ -1,4 +1,4 @@
-"""The batch script on a Slurm of two nodes: a time limit, a node that dies, GPUs, two jobs."""
+"""The batch script on a Slurm: a time limit, a node or the head of Ray that dies, GPUs, two jobs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from slurm import Slurm
-from sweeping import ROOT, results
+from sweeping import ROOT, facts
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -40,13 +41,13 @@ def network(shape, classes):
 """
 QUICK_START = [str(ROOT / "sweeps" / "configs" / "quickstart.yaml"), "--set", "seeds=[0]"]
 QUICK_START += ["--set", "task.model=network:network"]
-TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
 ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "BOOT_FAIL"}
 STUB = f"""#!{sys.executable}
 # Says what Ray there is, once all stubs of the test are there, too; ends with the code it is given.
-import json, pathlib, sys, time
+# With one argument more it does not end in the first run of the job.
+import json, os, pathlib, sys, time
 import ray
-nodes, stubs, code = map(int, sys.argv[2:])
+nodes, stubs, code, *stays = map(int, sys.argv[2:])
 ray.init(log_to_driver=False)
 while len(ray.nodes()) < nodes:
     time.sleep(0.1)
@@ -55,17 +56,18 @@ said = pathlib.Path(f"said-{{code}}.json")
 said.write_text(json.dumps(there))
 while len(list(said.parent.glob("said-*.json"))) < stubs:
     time.sleep(0.1)
+while stays and "SLURM_RESTART_COUNT" not in os.environ:
+    time.sleep(0.1)
 sys.exit(code)
 """
 
 
 class Job:
-    """The batch script, submitted from a folder of its own with one CPU a node.
+    """The batch script, submitted from a folder of its own with one CPU a node."""
 
-    Networks take their time, and little of this machine's.
-    """
-
-    def __init__(self, slurm: Slurm, folder: Path, nodes: int, *arguments: str) -> None:
+    def __init__(
+        self, slurm: Slurm, folder: Path, nodes: int, *arguments: str, **environment: str
+    ) -> None:
         self.slurm, self.folder = slurm, folder
         (folder / "network.py").write_text(NETWORK)
         paths = [str(folder / "commands"), str(Path(sys.executable).parent), os.environ["PATH"]]
@@ -76,8 +78,8 @@ class Job:
             *arguments,
             PATH=os.pathsep.join(paths),
             PYTHONPATH=str(folder),
-            SECONDS_A_BATCH="0.01",
             OMP_NUM_THREADS="1",
+            **environment,
         )
 
     def limit(self, minutes: int) -> None:
@@ -99,7 +101,7 @@ class Job:
         job = self.until(_ended, 600)
         assert not (self.logs / "token").exists()
         for name in self.slurm.nodes:
-            assert self._gone(name), f"{name}: {self._commands(name)}"
+            assert self._gone(name), f"{name}: {self.commands(name)}"
         return job["JobState"], job["ExitCode"].split(":")[0], int(job["Restarts"])
 
     def token(self) -> str:
@@ -111,29 +113,31 @@ class Job:
         return path.read_text()
 
     def training(self) -> dict[str, str]:
-        """The command lines on each node, once all have trained at the same time."""
+        """The command lines on each node, once all train: fast trials may all be on one."""
         while True:
-            lines = {name: "\n".join(self._commands(name)) for name in self.slurm.nodes}
+            lines = {name: "\n".join(self.commands(name).values()) for name in self.slurm.nodes}
             if all("Trainable" in text for text in lines.values()):
                 return lines
             assert not _ended(self.slurm.job(self.number)), self.said
             time.sleep(0.1)
 
-    def _commands(self, node: str) -> list[str]:
-        found = []
+    def commands(self, node: str) -> dict[int, str]:
+        """The command lines of a node's processes, by their numbers; Slurm's own left out."""
+        found = {}
         for pid in self.slurm.machines.processes(node):
             try:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes()
             except OSError:
                 continue
-            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
-        return [line for line in found if line and not line.startswith(("slurmd", "slurmstepd"))]
+            found[pid] = line.replace(b"\0", b" ").decode(errors="replace")
+        ours = ("slurmd", "slurmstepd")
+        return {pid: line for pid, line in found.items() if line and not line.startswith(ours)}
 
     def _gone(self, node: str) -> bool:
-        end = time.monotonic() + 30
-        while self._commands(node) and time.monotonic() < end:
+        end = time.monotonic() + 120  # Ray's agents take a minute to see that their raylet is dead
+        while self.commands(node) and time.monotonic() < end:
             time.sleep(0.2)
-        return not self._commands(node)
+        return not self.commands(node)
 
 
 def _ended(job: dict[str, str]) -> bool:
@@ -151,8 +155,8 @@ def submit(slurm: Slurm, tmp_path: Path) -> Iterator[Callable[..., Job]]:
     """Starts jobs, with their number of nodes and arguments of ``sbatch``; none outlives a test."""
     jobs: list[Job] = []
 
-    def start(nodes: int, *arguments: str) -> Job:
-        jobs.append(Job(slurm, tmp_path, nodes, *arguments))
+    def start(nodes: int, *arguments: str, **environment: str) -> Job:
+        jobs.append(Job(slurm, tmp_path, nodes, *arguments, **environment))
         return jobs[-1]
 
     yield start
@@ -163,12 +167,6 @@ def submit(slurm: Slurm, tmp_path: Path) -> Iterator[Callable[..., Job]]:
         for log in job.logs.glob("run-*/*.log"):  # what a node that was killed has not removed
             for temp in set(re.findall(r"/tmp/ep-\w+", log.read_text())):
                 shutil.rmtree(temp, ignore_errors=True)
-
-
-def facts(storage: Path) -> list[dict[str, Any]]:
-    """All columns that are no times and rest on none."""
-    rows = results(storage, "quickstart")
-    return [{k: v for k, v in row.items() if k not in {*TIMES, "pareto"}} for row in rows]
 
 
 def no_secret(folder: Path, *secrets: str) -> None:
@@ -192,13 +190,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return facts(folder / "earlyprune-runs")
+    return facts(folder / "earlyprune-runs", "quickstart")
 
 
 def test_a_time_limit_leads_to_a_requeue_and_the_same_table(
     submit: Callable[..., Job], slurm: Slurm, tmp_path: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
-    job = submit(2, "--time=30", SCRIPT, *QUICK_START)
+    job = submit(2, "--time=30", SCRIPT, *QUICK_START, SECONDS_A_BATCH="0.01")
     tokens = [job.token()]
     assert not any(tokens[0] in lines for lines in job.training().values())
     minutes = int(slurm.job(job.number)["RunTime"].split(":")[1])
@@ -207,7 +205,7 @@ def test_a_time_limit_leads_to_a_requeue_and_the_same_table(
     job.limit(30)
     tokens.append(job.token())
     assert job.end() == ("COMPLETED", "0", 1), job.said
-    assert facts(tmp_path / "earlyprune-runs") == undisturbed
+    assert facts(tmp_path / "earlyprune-runs", "quickstart") == undisturbed
     *_, (now, distinct) = re.findall(r"(\d+) trained now; the trials stand on (\d+)", job.said)
     assert 0 < int(now) < int(distinct), job.said
     assert tokens[0] != tokens[1]
@@ -226,12 +224,13 @@ def test_a_node_that_dies_without_a_word(
     submit: Callable[..., Job], slurm: Slurm, tmp_path: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
     job = submit(2, SCRIPT, *QUICK_START)
-    job.training()
+    stored = tmp_path / "earlyprune-runs" / "paths"
+    job.until(lambda _: any(stored.glob("*/record-????")))
     slurm.machines.kill("m1")  # with the batch script, the driver and the head
     job.until(lambda now: now["Restarts"] == "1")
     slurm.start("m1")
     assert job.end() == ("COMPLETED", "0", 1), job.said
-    assert facts(tmp_path / "earlyprune-runs") == undisturbed
+    assert facts(tmp_path / "earlyprune-runs", "quickstart") == undisturbed
 
 
 def test_a_wrong_sweep_fails_at_once(submit: Callable[..., Job]) -> None:
@@ -268,3 +267,12 @@ def test_two_jobs_on_a_node_do_not_meet(submit: Callable[..., Job], stub: Path) 
         (there,) = json.loads((stub / f"said-{code}.json").read_text()).values()
         assert there["CPU"] == 1
         assert "GPU" not in there
+
+
+def test_the_head_of_its_ray_dies(submit: Callable[..., Job], slurm: Slurm, stub: Path) -> None:
+    patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "10"}  # a minute, if nobody says
+    job = submit(1, "--nodelist=m1", SCRIPT, "1", "1", "0", "1", **patience)
+    job.until(lambda _: (stub / "said-0.json").exists())
+    (head,) = [pid for pid, line in job.commands("m1").items() if "gcs_server" in line.split()[0]]
+    os.kill(head, signal.SIGKILL)
+    assert job.end() == ("COMPLETED", "0", 1), job.said
