@@ -56,6 +56,14 @@ Change = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class NetworkFormat(StrEnum):
+    """How a network is written."""
+
+    safetensors = "safetensors"
+    pt2 = "pt2"
+    onnx = "onnx"
+
+
 class Format(StrEnum):
     """How results are printed or written."""
 
@@ -68,6 +76,10 @@ class Format(StrEnum):
 def __getattr__(name: str) -> Any:
     import pruning
 
+    if name == "load_network":
+        from pruning.export import load_network
+
+        return load_network
     if name in pruning.__all__:
         return getattr(pruning, name)
     raise AttributeError(f"module 'earlyprune' has no attribute {name!r}")
@@ -261,6 +273,40 @@ def report(
 
     page = output or here(storage) / "reports" / f"{folder_name(name)}.html"
     print(reporting.write(Store(storage), name, page))
+
+
+@app.command()
+def export(
+    name: Name,
+    trial: Annotated[str, typer.Argument(help="The trial, as the results name it.")],
+    storage: Storage = DEFAULT_STORAGE,
+    file_format: Annotated[NetworkFormat, typer.Option("--format")] = NetworkFormat.safetensors,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; by default TRIAL.FORMAT.")
+    ] = None,
+) -> None:
+    """Write the network a trial ended with to a file of its own; its data must be at hand."""
+    from pruning.export import write
+    from sweeps.networks import trained
+    from sweeps.storage.store import Store
+
+    found = trained(Store(storage), name, trial)
+    if found.again:
+        console.print(f"{found.again} epochs were trained again: their snapshots are gone")
+    path = output or Path(f"{trial}.{file_format.value}")
+    compared = write(found.training, path, file_format.value, found.about(name))
+    row = found.row
+    console.print(
+        f"{path}: {row['params']:,} parameters, {row['macs']:,} MACs, val accuracy "
+        f"{row['val_accuracy']:.4f}, test accuracy {row['test_accuracy']:.4f}",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"read again, its outputs differ from the trained network's by {compared.difference:.2g} "
+        f"at most, over {compared.samples} validation samples",
+        soft_wrap=True,
+    )
 
 
 @store_app.command("show")

@@ -14,12 +14,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SWEEP = {
+SWEEP: dict[str, Any] = {
     "name": "a small sweep",
     "task": {
         "model": {"name": "small_cnn", "options": {"widths": [8, 8], "pool_after": [0]}},
@@ -153,3 +155,19 @@ def test_help_names_every_command(folder: Path) -> None:
     shown = earlyprune(folder, "--help")
     for command in ("run", "plan", "results", "store", "policies", "ui"):
         assert command in shown.stdout
+
+
+@pytest.mark.usefixtures("ran")
+def test_export_writes_the_network_and_says_what_it_is(folder: Path) -> None:
+    rows = json.loads(earlyprune(folder, "results", SWEEP["name"], "--format", "json").stdout)
+    row = rows[-1]
+    done = earlyprune(folder, "export", SWEEP["name"], row["trial"], "--format", "pt2")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"{row['trial']}.pt2: {row['params']:,} parameters")
+    assert "its outputs differ from the trained network's by 0 at most" in second
+    model = torch.export.load(folder / f"{row['trial']}.pt2").module()
+    assert model(torch.zeros(5, 1, 8, 8)).shape == (5, 10)
+    wrong = earlyprune(folder, "export", SWEEP["name"], "dense-s0")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: trial: unknown trial 'dense-s0'")

@@ -21,13 +21,18 @@ from pruning.training.task import Augment, DataSpec
 
 @dataclass(frozen=True)
 class Data:
-    """Three splits, the shape of a sample and the number of classes."""
+    """Three splits, the shape of a sample and the number of classes.
+
+    normalize: mean and standard deviation that samples were given, a channel or feature each; None
+    where they have transforms of their own.
+    """
 
     train: Batches
     validation: Batches
     test: Batches
     shape: tuple[int, ...]
     classes: int
+    normalize: dict[str, list[float]] | None = None
 
 
 @lru_cache(maxsize=2)
@@ -121,6 +126,7 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
         ready(test, Augment()),
         tuple(x.shape[1:]),
         classes,
+        {"mean": mean.flatten().tolist(), "std": deviation.flatten().tolist()},
     )
 
 
@@ -141,4 +147,5 @@ def _from_sets(sets: Sets, spec: DataSpec) -> Data:
         DatasetBatches(test, sets.prepare, spec.workers),
         sets.shape,
         sets.classes,
+        sets.normalize,
     )

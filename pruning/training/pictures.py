@@ -15,6 +15,8 @@ from torchvision.transforms import v2
 from pruning.errors import unknown
 from pruning.training.sources import SMALL, Arrays, Sets, labels_of, one_line, samples_of
 
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+
 
 def torchvision_set(name: str, root: str) -> Arrays | Sets:
     """One of torchvision's sets; held in memory where it is small. Raises ValueError."""
@@ -78,8 +80,9 @@ def _pictures(
         v2.ToImage(),
         v2.RGB(),
         v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        v2.Normalize(**IMAGENET),
     ]
     augment = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), *last])
     prepare = v2.Compose([v2.Resize(round(size / 0.875)), v2.CenterCrop(size), *last])
-    return Sets(train, validation, test, (3, size, size), classes, augment, prepare)
+    shape = (3, size, size)
+    return Sets(train, validation, test, shape, classes, augment, prepare, IMAGENET)

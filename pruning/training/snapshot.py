@@ -7,6 +7,7 @@ that made the network's shape; the random streams need no state.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,8 +40,7 @@ def take(training: Training) -> bytes:
         "optimizer": scalars,
     }
     tensors |= {f"mask.{name}": mask for name, mask in training.pruner.network.masks.items()}
-    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    return save(_unshared(whole), metadata={"snapshot": json.dumps(header)})
+    return packed(tensors, {"snapshot": json.dumps(header)})
 
 
 def resume(
@@ -110,11 +110,12 @@ def _like(parameter: Tensor, key: str, value: Tensor) -> Tensor:
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
-def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tied parameters appear under each of their names; every copy gets memory of its own."""
+def packed(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file. Tied tensors stand under each of their names, with memory of its own."""
     seen: set[int] = set()
     apart = {}
     for name, value in tensors.items():
-        apart[name] = value.clone() if value.data_ptr() in seen else value
-        seen.add(value.data_ptr())
-    return apart
+        own = value.detach().cpu().contiguous()
+        apart[name] = own.clone() if own.data_ptr() in seen else own
+        seen.add(own.data_ptr())
+    return save(apart, metadata=metadata)

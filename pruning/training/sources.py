@@ -40,6 +40,7 @@ class Sets:
     classes: int
     augment: Callable[[Any], Tensor]
     prepare: Callable[[Any], Tensor]
+    normalize: dict[str, list[float]] | None = None
 
 
 def read(spec: DataSpec) -> Arrays | Sets:

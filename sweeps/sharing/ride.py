@@ -184,14 +184,12 @@ class Ride:
 
     def _open(self) -> Training:
         """The training where the riders need it, gone on with from the nearest snapshot before."""
-        line = self.store.line(self.path)
-        if line is None:
-            raise Lost(f"what path {self.path} is")
+        line = self.library.line(self.path)
         if self.careful:
             self.store.note_decider(self.path, "")
         self._stored = self.store.epochs(self.path)[0]
         target = min(rider.state.epoch for rider in self._aboard(self.path))
-        leg, training = self._nearest(line, target)
+        leg, training = self._nearest(target)
         while True:
             owner, end = line[leg]
             if end >= 0 and training.epoch_number == end:
@@ -202,21 +200,14 @@ class Ride:
             else:
                 return training
 
-    def _nearest(self, line: list[tuple[str, int]], target: int) -> tuple[int, Training]:
+    def _nearest(self, target: int) -> tuple[int, Training]:
         trunk = self.library.trunk(self.path)
         task, seed = trunk.task, trunk.seed
         assert task is not None
         asked = {p.key: p for rider in self.riders for p in rider.policy.probes()}
         probes = list((asked | {p.key: p for p, _ in self._measure[1]}).values())
-        for leg in reversed(range(len(line))):
-            owner, end = line[leg]
-            last = target if end < 0 else min(end, target)
-            for epoch in sorted(self.store.epochs(owner)[1], reverse=True):
-                data = self.store.snapshot(owner, epoch) if epoch <= last else None
-                if data is not None:
-                    records = self.library.history(owner, epoch).records
-                    return leg, self.trainer.open(task, seed, probes, data, records)
-        return 0, self.trainer.open(task, seed, probes, None, ())
+        leg, data, records = self.library.nearest(self.path, target)
+        return leg, self.trainer.open(task, seed, probes, data, records)
 
     def _leave_for(self, path: str, training: Training) -> None:
         branching = self.store.path(path)

@@ -1,0 +1,84 @@
+"""The network that a trial of a sweep ended with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pruning.errors import InputError, nearest
+from pruning.training import snapshot
+from pruning.training.loop import Training
+from sweeps.results import Row, row
+from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.rider import State
+from sweeps.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training at its end, and what the results say of it. again: epochs that were trained again,
+    as the snapshots after them were not stored any more."""
+
+    training: Training
+    row: Row
+    again: int
+
+    def about(self, sweep: str) -> dict[str, Any]:
+        """What goes along with the network."""
+        names = "trial policy setting seed prune_epochs sparsity params macs".split()
+        names += ["weight_sparsity", "val_accuracy", "test_accuracy"]
+        return {"sweep": sweep, **{name: self.row[name] for name in names}}
+
+
+def trained(store: Store, name: str, trial: str) -> Trained:
+    """The training of a trial, on the CPU. The data must be at hand.
+
+    name: of the sweep. Raises InputError if there is no such trial, or it has not finished, or what
+    is stored of it is lost.
+    """
+    trials = {one["id"]: one for one in store.read_sweep(name)["trials"]}
+    if trial not in trials:
+        raise InputError(
+            f"trial: unknown trial {trial!r}{nearest(trial, trials)} (allowed: the trials of "
+            f"'earlyprune results {name}')"
+        )
+    one = trials[trial]
+    result = store.trial(one["key"]) or {"status": "unfinished"}
+    if result["status"] != "finished":
+        why = f" ({result['reason']})" if result.get("reason") else ""
+        raise InputError(f"trial: {trial!r} has no network: it is {result['status']}{why}")
+    state = State.from_json(result["state"])
+    try:
+        training, again = _opened(Library(store), state.path, state.epoch)
+    except Lost as lost:
+        raise InputError(
+            f"trial: {trial!r}: {lost} is not stored any more; run the sweep again to train it"
+        ) from None
+    return Trained(training, row(trial, one["setting"], one["seed"], result), again)
+
+
+def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:
+    """The training of a path after an epoch, and how many were trained from the snapshot before."""
+    trunk = library.trunk(path)
+    assert trunk.task is not None
+    leg, data, records = library.nearest(path, epoch)
+    if data is None:
+        training = Training(trunk.task, trunk.seed)
+        training.begin()
+    else:
+        training = snapshot.resume(data, trunk.task, trunk.seed, list(records))
+    began = training.epoch_number
+    line = library.line(path)
+    for (_, end), (after, _) in zip(line[leg:], line[leg + 1 :], strict=False):
+        _train(training, end)
+        branching = library.store.path(after)
+        assert branching is not None
+        assert branching.action is not None
+        training.apply(branching.action)
+    _train(training, epoch)
+    return training, training.epoch_number - began
+
+
+def _train(training: Training, until: int) -> None:
+    while training.epoch_number < until:
+        training.epoch()
