@@ -180,6 +180,7 @@ def run(
     console.print(f"report: {page}", soft_wrap=True)
     same = [] if storage == DEFAULT_STORAGE else ["--storage", storage]
     _suggest("trials", "results", name, *same)
+    _suggest("a trial's network", "export", name, "TRIAL", *same)
     shown = ["--tracking-uri", without_password(tracking_uri)] if tracking_uri else []
     _suggest("MLflow", "ui", *same, *shown)
     if outcome.study:

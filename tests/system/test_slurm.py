@@ -1,4 +1,4 @@
-"""The batch script on a Slurm: a time limit, a node or the head of Ray that dies, GPUs, two jobs."""
+"""The batch script on a Slurm: time limits, nodes and heads that die, GPUs, two jobs on a node."""
 
 from __future__ import annotations
 
