@@ -9,7 +9,7 @@ from pruning.errors import InputError, nearest
 from pruning.training import snapshot
 from pruning.training.loop import Training
 from sweeps.results import Row, row
-from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.library import Library, Lost, line, nearest_snapshot
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store
 
@@ -61,15 +61,15 @@ def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:
     """The training of a path after an epoch, and how many were trained from the snapshot before."""
     trunk = library.trunk(path)
     assert trunk.task is not None
-    leg, data, records = library.nearest(path, epoch)
+    leg, data, records = nearest_snapshot(library, path, epoch)
     if data is None:
         training = Training(trunk.task, trunk.seed)
         training.begin()
     else:
         training = snapshot.resume(data, trunk.task, trunk.seed, list(records))
     began = training.epoch_number
-    line = library.line(path)
-    for (_, end), (after, _) in zip(line[leg:], line[leg + 1 :], strict=False):
+    way = line(library.store, path)
+    for (_, end), (after, _) in zip(way[leg:], way[leg + 1 :], strict=False):
         _train(training, end)
         branching = library.store.path(after)
         assert branching is not None

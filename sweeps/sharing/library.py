@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -104,31 +104,9 @@ class Library:
         """For every epoch that a rider has behind it, the untrained network's first, its place."""
         return self._owners(rider.state.path, rider.state.epoch)
 
-    def line(self, path: str) -> list[tuple[str, int]]:
-        """As the store's; raises Lost where that does not know."""
-        line = self.store.line(path)
-        if line is None:
-            raise Lost(f"what path {path} is")
-        return line
-
-    def nearest(self, path: str, epoch: int) -> tuple[int, bytes | None, tuple[Record, ...]]:
-        """The last snapshot on the way to an epoch of a path: the place in its ``line`` of the path
-        that holds it, its content, and the records up to it; 0 and nothing without any. Raises
-        Lost.
-        """
-        line = self.line(path)
-        for leg in reversed(range(len(line))):
-            owner, end = line[leg]
-            last = epoch if end < 0 else min(end, epoch)
-            for number in sorted(self.store.epochs(owner)[1], reverse=True):
-                data = self.store.snapshot(owner, number) if number <= last else None
-                if data is not None:
-                    return leg, data, self.history(owner, number).records
-        return 0, None, ()
-
     def trunk(self, path: str) -> Branching:
         """Where a path begins. Raises Lost."""
-        trunk = self.store.path(self.line(path)[0][0])
+        trunk = self.store.path(line(self.store, path)[0][0])
         if trunk is None or trunk.task is None:
             raise Lost(f"the trunk of path {path}")
         return trunk
@@ -139,7 +117,7 @@ class Library:
         if newest.history is None:
             records = tuple(self._one(*place).record for place in self._owners(path, epoch))
             trunk = self.trunk(path)
-            layout = self._layouts.get(self.line(path)[0][0])
+            layout = self._layouts.get(line(self.store, path)[0][0])
             if layout is None:
                 raise Lost(f"the layout of path {path}")
             newest.history = History(layout, records, trunk.epochs, trunk.seed)
@@ -159,7 +137,35 @@ class Library:
     def _owners(self, path: str, epoch: int) -> list[tuple[str, int]]:
         """For every epoch up to this one the path that holds it."""
         places: list[tuple[str, int]] = []
-        for owner, end in self.line(path):
+        for owner, end in line(self.store, path):
             last = epoch if end < 0 else min(end, epoch)
             places += [(owner, number) for number in range(len(places), last + 1)]
         return places
+
+
+def line(store: Store, path: str) -> list[tuple[str, int]]:
+    """The paths from the trunk to this one, each with the epoch it is left after; the last has no
+    end: -1. Raises Lost."""
+    found = store.line(path)
+    if found is None:
+        raise Lost(f"what path {path} is")
+    return found
+
+
+def nearest_snapshot(
+    library: Library, path: str, epoch: int
+) -> tuple[int, bytes | None, Sequence[Record]]:
+    """The last snapshot on the way to an epoch of a path, and the records up to it.
+
+    Before it the place in the path's ``line`` of the path that holds it; without any snapshot 0,
+    and no record. Raises Lost.
+    """
+    way = line(library.store, path)
+    for leg in reversed(range(len(way))):
+        owner, end = way[leg]
+        last = epoch if end < 0 else min(end, epoch)
+        for number in sorted(library.store.epochs(owner)[1], reverse=True):
+            data = library.store.snapshot(owner, number) if number <= last else None
+            if data is not None:
+                return leg, data, library.history(owner, number).records
+    return 0, None, ()

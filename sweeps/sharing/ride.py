@@ -15,7 +15,7 @@ from pruning.history import Record
 from pruning.saliency import Probe
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.library import Library, Lost, line, nearest_snapshot
 from sweeps.sharing.rider import Rider, State
 from sweeps.storage.store import Stored
 
@@ -184,17 +184,17 @@ class Ride:
 
     def _open(self) -> Training:
         """The training where the riders need it, gone on with from the nearest snapshot before."""
-        line = self.library.line(self.path)
+        way = line(self.store, self.path)
         if self.careful:
             self.store.note_decider(self.path, "")
         self._stored = self.store.epochs(self.path)[0]
         target = min(rider.state.epoch for rider in self._aboard(self.path))
         leg, training = self._nearest(target)
         while True:
-            owner, end = line[leg]
+            owner, end = way[leg]
             if end >= 0 and training.epoch_number == end:
                 leg += 1
-                self._leave_for(line[leg][0], training)
+                self._leave_for(way[leg][0], training)
             elif training.epoch_number < target:
                 self._train(training, owner)
             else:
@@ -206,7 +206,7 @@ class Ride:
         assert task is not None
         asked = {p.key: p for rider in self.riders for p in rider.policy.probes()}
         probes = list((asked | {p.key: p for p, _ in self._measure[1]}).values())
-        leg, data, records = self.library.nearest(self.path, target)
+        leg, data, records = nearest_snapshot(self.library, self.path, target)
         return leg, self.trainer.open(task, seed, probes, data, records)
 
     def _leave_for(self, path: str, training: Training) -> None:
