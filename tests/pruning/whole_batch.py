@@ -5,6 +5,7 @@ Usage: python whole_batch.py RANK STORE ; each process raises AssertionError for
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -98,3 +99,4 @@ def main(rank: int, store: str) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), sys.argv[2])
+    os._exit(0)  # Gloo's threads may outlive Python's own end, which then aborts
