@@ -45,35 +45,38 @@ def write(training: Training, path: Path, kind: str, about: Mapping[str, Any]) -
 
     kind: one of FORMATS. about: figures that go along. The file takes float32 batches [n, *shape]
     of any length n, prepared as for training, and gives logits [n, classes]. Where it fails nothing
-    is written. Raises InputError if the format cannot hold this network.
+    is written. Raises InputError if the format cannot hold this network, or no file can be written.
     """
     if kind not in FORMATS:
         raise InputError(f"--format: {unknown('format', kind, FORMATS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"--output: folder {str(path.parent)!r} does not exist")
-    model = training.model.eval().cpu()
+    whole = json.dumps({**card(training), **about})
     samples = next(iter(training.data.validation.in_order(SAMPLES)))[0].cpu()
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-        file = Path(folder) / f"network.{kind}"
-        try:
-            forward = FORMATS[kind](model, samples, file, json.dumps({**card(training), **about}))
-            with torch.no_grad():
-                expected, found = model(samples), forward(samples)
-        except ImportError as error:
-            raise InputError(
-                f"--format: {kind!r} needs the package {error.name!r}: pip install "
-                f"'earlyprune[{kind}]'"
-            ) from None
-        except Exception as error:  # torch.export refuses networks in many ways
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(f"--format: {kind!r} cannot hold this network ({reason})") from None
-        difference = (expected - found).abs().max().item()
-        if not torch.allclose(expected, found, rtol=1e-4, atol=1e-5):
-            raise InputError(
-                f"--format: {kind!r} gives other outputs than this network: {difference:.2g} apart"
-            )
-        os.replace(file, path)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+            file = Path(folder) / f"network.{kind}"
+            difference = _write(training.model.eval().cpu(), samples, file, kind, whole)
+            os.replace(file, path)
+    except OSError as error:
+        raise InputError(f"--output: {str(path)!r} cannot be written ({error})") from None
     return Compared(difference, len(samples))
+
+
+def _write(model: nn.Module, samples: Tensor, file: Path, kind: str, about: str) -> float:
+    try:
+        forward = FORMATS[kind](model, samples, file, about)
+        with torch.no_grad():
+            expected, found = model(samples), forward(samples)
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # torch.export refuses networks in many ways
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"--format: {kind!r} cannot hold this network ({reason})") from None
+    difference = (expected - found).abs().max().item()
+    if not torch.allclose(expected, found, rtol=1e-4, atol=1e-5):
+        raise InputError(
+            f"--format: {kind!r} gives other outputs than this network: {difference:.2g} apart"
+        )
+    return difference
 
 
 def card(training: Training) -> dict[str, Any]:
@@ -137,9 +140,13 @@ def _pt2(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
 
 
 def _onnx(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
-    import onnxruntime
-    import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
-
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
+    except ImportError as error:
+        raise InputError(
+            f"--format: 'onnx' needs the package {error.name!r}: pip install 'earlyprune[onnx]'"
+        ) from None
     program = torch.onnx.export(
         model,
         (samples[:2],),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,8 +162,14 @@ def test_what_cannot_be_written_or_read_is_said(pictures: Path, tmp_path: Path) 
     training = pruned(pictures, MODELS["own"])
     with pytest.raises(InputError, match=r"--format: unknown format 'pickle'"):
         write(training, tmp_path / "x", "pickle", {})
-    with pytest.raises(InputError, match=r"--output: folder '.*nowhere' does not exist"):
+    with pytest.raises(
+        InputError, match=r"--output: '.*nowhere/x' cannot be written \(.*No such file"
+    ):
         write(training, tmp_path / "nowhere" / "x", "pt2", {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "onnxruntime", None)
+        with pytest.raises(InputError, match=r"needs the package 'onnxruntime': pip install"):
+            write(training, tmp_path / "x.onnx", "onnx", {})
     training.model.__class__ = Branching
     with pytest.raises(InputError, match=r"--format: 'pt2' cannot hold this network"):
         write(training, tmp_path / "x.pt2", "pt2", {})
