@@ -281,7 +281,9 @@ def export(
     name: Name,
     trial: Annotated[str, typer.Argument(help="The trial, as the results name it.")],
     storage: Storage = DEFAULT_STORAGE,
-    file_format: Annotated[NetworkFormat, typer.Option("--format")] = NetworkFormat.safetensors,
+    file_format: Annotated[
+        NetworkFormat, typer.Option("--format", help="How to write it.")
+    ] = NetworkFormat.safetensors,
     output: Annotated[
         Path | None, typer.Option(help="The file to write; by default TRIAL.FORMAT.")
     ] = None,

@@ -71,7 +71,7 @@ def _write(model: nn.Module, samples: Tensor, file: Path, kind: str, about: str)
     except Exception as error:  # torch.export refuses networks in many ways
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"--format: {kind!r} cannot hold this network ({reason})") from None
-    difference = (expected - found).abs().max().item()
+    difference = float((expected - found).abs().max())
     if not torch.allclose(expected, found, rtol=1e-4, atol=1e-5):
         raise InputError(
             f"--format: {kind!r} gives other outputs than this network: {difference:.2g} apart"
