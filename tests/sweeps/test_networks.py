@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,11 @@ def test_every_trial_has_the_network_its_row_speaks_of(
         assert right / count == row["test_accuracy"] == card["test_accuracy"]
 
 
-def test_what_went_is_trained_again_to_the_last_bit(swept: tuple[Store, Outcome]) -> None:
-    store, outcome = swept
+def test_what_went_is_trained_again_to_the_last_bit(
+    swept: tuple[Store, Outcome], tmp_path: Path
+) -> None:
+    whole_store, outcome = swept
+    store = Store(shutil.copytree(whole_store.files.address, tmp_path / "copy"))
     cut = max(outcome.rows, key=lambda row: len(row["prune_epochs"]))
     assert len(cut["prune_epochs"]) > 1
     before = trained(store, "small", cut["trial"])

@@ -1,4 +1,4 @@
-"""The batch script on a Slurm: time limits, nodes and heads that die, GPUs, two jobs on a node."""
+"""The batch script on a Slurm: time limits, nodes and heads that die, GPUs, jobs side by side."""
 
 from __future__ import annotations
 
@@ -276,3 +276,13 @@ def test_the_head_of_its_ray_dies(submit: Callable[..., Job], slurm: Slurm, stub
     (head,) = [pid for pid, line in job.commands("m1").items() if "gcs_server" in line.split()[0]]
     os.kill(head, signal.SIGKILL)
     assert job.end() == ("COMPLETED", "0", 1), job.said
+
+
+def test_cancelled_it_is_over(submit: Callable[..., Job], slurm: Slurm, stub: Path) -> None:
+    job = submit(1, "--nodelist=m1", SCRIPT, "1", "1", "0", "1")
+    job.until(lambda _: (stub / "said-0.json").exists())
+    slurm.call("scancel", job.number)
+    state, _, restarts = job.end()
+    time.sleep(5)  # nor is it requeued when its script has ended
+    assert (state, restarts) == ("CANCELLED", 0), job.said
+    assert slurm.job(job.number)["JobState"] == "CANCELLED"
