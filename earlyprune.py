@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sweeps.judging.standing import Standing
-    from sweeps.results import Row
-    from sweeps.run import Outcome
+    from sweeps.results.rows import Row
+    from sweeps.running.run import Outcome
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 store_app = typer.Typer(no_args_is_help=True)
@@ -93,8 +93,8 @@ def load(name: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
     ``prune_epochs`` holds lists; the figures of a trial that has failed or not finished are missing
     values. Raises InputError, naming the sweeps there are.
     """
-    from sweeps.frame import frame
-    from sweeps.run import read_rows
+    from sweeps.results.frame import frame
+    from sweeps.running.run import read_rows
     from sweeps.storage.store import Store
 
     return frame(read_rows(Store(storage), name))
@@ -125,11 +125,11 @@ def run(
     from cluster.connection import ray_session
     from cluster.scheduled import check_lasting, stop_when_asked
     from dashboards import plots, report, tables
-    from sweeps import preflight
-    from sweeps.config import read
-    from sweeps.results import count_warnings
-    from sweeps.run import Mode, open_study, read_rows, sweep_name
-    from sweeps.run import run as run_sweep
+    from sweeps.file.sweep import read
+    from sweeps.results.rows import count_warnings
+    from sweeps.running import preflight
+    from sweeps.running.run import Mode, open_study, read_rows, sweep_name
+    from sweeps.running.run import run as run_sweep
     from sweeps.storage.store import Store, folder_name
     from sweeps.tracking.tracker import AwayError, check_tracking, without_password
 
@@ -200,15 +200,15 @@ def plan(
 ) -> None:
     """Say what a sweep would train, alone and shared; needs neither its data nor its model."""
     from dashboards.plans import plan_lines
-    from sweeps.config import read
+    from sweeps.file.sweep import read
     from sweeps.planning.plan import plan as plan_sweep
     from sweeps.storage.store import Store
 
     sweep = read(config, change or [])
     timings = None
     if calibrate:
-        from sweeps import preflight
         from sweeps.planning import calibration
+        from sweeps.running import preflight
 
         timings = calibration.calibrate(sweep, preflight.check(sweep))
     figures = plan_sweep(sweep, sweep.trials(), Store(storage), timings)
@@ -229,14 +229,14 @@ def results(
 ) -> None:
     """Print a row a trial, the Pareto set marked, or write it to a file."""
     from dashboards import tables
-    from sweeps.run import read_rows
+    from sweeps.running.run import read_rows
     from sweeps.storage.store import Store
 
     if form is Format.parquet and output is None:
         raise InputError("--output: missing; --format parquet is written to a file")
     rows = read_rows(Store(storage), name)
     if output:
-        from sweeps.frame import write
+        from sweeps.results.frame import write
 
         write(output, _content(rows, form))
     elif form is Format.table:
@@ -250,7 +250,7 @@ def oracle(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
     """Judge each indicator by the oracle, the best of the sweep's at_epoch trials of its cut."""
     from dashboards import tables
     from sweeps.judging import oracle as judging
-    from sweeps.run import read_rows
+    from sweeps.running.run import read_rows
     from sweeps.storage.store import Store
 
     verdicts = judging.oracle(read_rows(Store(storage), name))
@@ -290,7 +290,7 @@ def export(
 ) -> None:
     """Write the network a trial ended with to a file of its own; its data must be at hand."""
     from pruning.export import write
-    from sweeps.networks import trained
+    from sweeps.results.networks import trained
     from sweeps.storage.store import Store
 
     found = trained(Store(storage), name, trial)
@@ -390,10 +390,10 @@ def ui(
 def _content(rows: list[Row], form: Format) -> bytes:
     """Results as a file holds them."""
     from dashboards import tables
-    from sweeps.results import to_csv, to_json
+    from sweeps.results.rows import to_csv, to_json
 
     if form is Format.parquet:
-        from sweeps.frame import to_parquet
+        from sweeps.results.frame import to_parquet
 
         return to_parquet(rows)
     if form is Format.table:

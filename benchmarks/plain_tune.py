@@ -28,8 +28,8 @@ from pruning.errors import InputError
 from pruning.policies.registry import policy
 from pruning.training.task import Task
 from pruning.training.trial import Trial
-from sweeps.config import Sweep, read
-from sweeps.trials import TrialSpec
+from sweeps.file.sweep import Sweep, read
+from sweeps.file.trials import TrialSpec
 
 FINALS = (
     "prune_epochs sparsity unit_sparsity params macs train_flops val_accuracy test_accuracy"
@@ -77,7 +77,7 @@ def run(sweep: Sweep, folder: Path, *, reuse_actors: bool = False) -> PlainResul
     from ray.air.integrations.mlflow import MLflowLoggerCallback  # takes seconds, trials need none
 
     for variable in ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S"):
-        os.environ.pop(variable, None)  # set by sweeps.run in the same process
+        os.environ.pop(variable, None)  # set by sweeps.running.run in the same process
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints at any verbosity
     task = sweep.task.model_dump(mode="json")
     policies = [spec.setting for spec in sweep.trials() if spec.seed == sweep.seeds[0]]

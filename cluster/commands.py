@@ -70,7 +70,7 @@ def submit(
     """Run a sweep as a job of a Ray cluster; submitted again, it goes on."""
     from cluster import package
     from cluster.jobs import STOP_SECONDS, Jobs
-    from sweeps.config import read
+    from sweeps.file.sweep import read
 
     sweep = read(config, change or [])
     sweep.trials()  # every field is looked at

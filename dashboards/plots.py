@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sweeps.results import Row, by_setting, describe, deviation, mean
+from sweeps.results.rows import Row, by_setting, describe, deviation, mean
 
 _COLOURS = tuple(colormaps["tab20"](index) for index in (*range(0, 20, 2), *range(1, 20, 2)))
 

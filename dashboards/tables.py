@@ -14,7 +14,7 @@ from rich.table import Table
 from pruning import Policy, Saliency
 from sweeps.judging.oracle import OTHERS, Verdict
 from sweeps.judging.standing import Standing
-from sweeps.results import Row, by_setting, describe, deviation, mean
+from sweeps.results.rows import Row, by_setting, describe, deviation, mean
 from sweeps.storage.housekeeping import Removal
 
 

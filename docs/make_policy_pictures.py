@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sweeps.results import describe
+from sweeps.results.rows import describe
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store, Stored

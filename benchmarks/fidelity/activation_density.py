@@ -18,7 +18,7 @@ from benchmarks.fidelity.study import by_policy, keep, parser, train
 from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
 from pruning.policies import policy
-from sweeps.results import Row
+from sweeps.results.rows import Row
 
 _KEEP = {"policy": "activation_density"}
 NETWORKS: dict[str, Any] = {

@@ -21,7 +21,7 @@ from benchmarks.fidelity.study import by_policy, keep, parser, train
 from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
 from pruning.policies import Policy, policy
-from sweeps.results import Row
+from sweeps.results.rows import Row
 
 PENALTIES = [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 RATIO = 0.5

@@ -10,7 +10,7 @@ import numpy as np
 from pruning.policies import Policy
 from sweeps.judging import regret
 from sweeps.judging.regret import spread
-from sweeps.results import Row
+from sweeps.results.rows import Row
 
 __all__ = ["Ends", "judged", "mean", "oracle", "spread"]
 

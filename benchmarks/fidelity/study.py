@@ -13,12 +13,12 @@ from rich.console import Console
 from benchmarks.output import command, made, write_json
 from cluster.connection import ray_session
 from pruning.policies import Policy
-from sweeps import preflight
-from sweeps.config import Sweep
-from sweeps.results import Row
-from sweeps.run import run
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
+from sweeps.results.rows import Row
+from sweeps.running import preflight
+from sweeps.running.run import run
 from sweeps.storage.store import Store
-from sweeps.trials import TrialSpec
 
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:

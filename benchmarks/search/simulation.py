@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from benchmarks.search.even import Place
 from benchmarks.search.table import Table, Way
-from sweeps.config import Sweep
-from sweeps.curves import Point
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
+from sweeps.results.curves import Point
 from sweeps.search.searcher import Searcher
 from sweeps.search.study import Study
 from sweeps.sharing.rider import Rider
-from sweeps.trials import TrialSpec
 
 
 @dataclass

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.fidelity.tasks import DIGITS
-from sweeps.config import Sweep
-from sweeps.search.space import Space, kind_of
+from sweeps.file.spaces import Space, kind_of
+from sweeps.file.sweep import Sweep
 
 RATIO = {"uniform": [0.375, 0.75], "step": 0.125}
 PLAIN = {"name": "magnitude", "normalize": "none"}

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search.even import Place, evened
-from sweeps.config import Sweep
-from sweeps.curves import Point, course, outcome
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
 from sweeps.judging.front import Floats, hypervolume, hypervolume_course, nadir, pareto
+from sweeps.results.curves import Point, course, outcome
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import Rider, State, remembered
 from sweeps.sharing.tree import Tree
 from sweeps.storage.store import Branching, Store
-from sweeps.trials import TrialSpec
 
 DIGITS = 9
 """Means that agree in so many are equal: what is left is how they were summed."""

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from cluster.kuberay.names import checked
 from pruning.errors import InputError
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 from sweeps.tracking.address import without_password
 
 

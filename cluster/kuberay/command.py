@@ -81,7 +81,7 @@ def manifest(
     from cluster.kuberay.manifest import ray_cluster, ray_job, to_yaml
     from cluster.kuberay.names import checked, label, object_name
     from cluster.kuberay.spot import spot_label
-    from sweeps.config import read
+    from sweeps.file.sweep import read
 
     sweep = read(config, change or [])
     _ = sweep.entries  # as wrong policies are better found here
@@ -121,7 +121,7 @@ def manifest(
         changes = [word for text in change or [] for word in ("--set", text)]
         text = to_yaml(ray_job(name, config.read_text(), [*lasting, *changes], chosen))
     if output:
-        from sweeps.frame import write
+        from sweeps.results.frame import write
 
         write(output, text.encode())
     else:

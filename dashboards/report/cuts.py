@@ -11,7 +11,7 @@ from pruning.errors import InputError
 from pruning.policies import AtEpoch
 from sweeps.judging.grid import Grid, Trial
 from sweeps.judging.notes import shown_cut
-from sweeps.results import describe
+from sweeps.results.rows import describe
 
 
 @dataclass

@@ -14,7 +14,7 @@ from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
 from dashboards.report.ranges import usual
 from dashboards.report.text import share, spread
 from sweeps.judging.savings import family
-from sweeps.results import deviation, mean
+from sweeps.results.rows import deviation, mean
 
 ACCURACY = "val_accuracy"
 OPEN = 6

@@ -14,7 +14,7 @@ from dashboards.report.ranges import near, span
 from dashboards.report.text import NAMES, Unit, count, number, share, spread
 from dashboards.report.text import title as title_of
 from sweeps.judging.savings import family
-from sweeps.results import deviation, mean
+from sweeps.results.rows import deviation, mean
 
 
 def section(content: Content, looks: Looks) -> Section:

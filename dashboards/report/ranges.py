@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dashboards.report.data import Group
-from sweeps.results import mean
+from sweeps.results.rows import mean
 
 
 def usual(values: Sequence[float], least: float = 0.005) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from dashboards.report.data import Content, versions
 from dashboards.report.page import Section, Table
 from dashboards.report.secrets import without_secrets
 from dashboards.report.text import count
-from sweeps.results import count_warnings
+from sweeps.results.rows import count_warnings
 from sweeps.storage.store import folder_name
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.report.data import Group
-from sweeps.results import Row, deviation, mean
+from sweeps.results.rows import Row, deviation, mean
 
 NAMES = {
     "val_accuracy": "validation accuracy",

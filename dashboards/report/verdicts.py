@@ -7,7 +7,7 @@ from dashboards.report.page import Table
 from dashboards.report.text import Unit, share
 from pruning.errors import InputError
 from sweeps.judging.oracle import OTHERS, Verdict, nothing_to_judge, oracle
-from sweeps.results import describe
+from sweeps.results.rows import describe
 
 
 def tables(content: Content) -> tuple[list[Table], list[str]]:

@@ -13,7 +13,7 @@ from pruning.errors import InputError
 from pruning.policies import AtEpoch, OneShot, policy
 from pruning.settings import canonical
 from sweeps.judging.regret import best, complete
-from sweeps.results import Row
+from sweeps.results.rows import Row
 
 
 @dataclass(frozen=True)

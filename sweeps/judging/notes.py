@@ -10,7 +10,7 @@ import numpy as np
 from pruning.policies import AtEpoch, OneShot
 from pruning.policies.registry import specify
 from sweeps.judging.regret import ended, spread
-from sweeps.results import Row
+from sweeps.results.rows import Row
 
 NO_GRID = "no oracle grid"
 """How the note begins where no grid belongs to the cut."""

@@ -20,7 +20,7 @@ from pruning.settings import canonical
 from sweeps.judging import notes
 from sweeps.judging.grid import Grid, Trial, average
 from sweeps.judging.regret import best_on_others, complete, ended, never_crossed, regrets, spread
-from sweeps.results import Row
+from sweeps.results.rows import Row
 
 GIVEN = "given"
 OTHERS = "other seeds'"

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from sweeps.results import DIGITS, Row
+from sweeps.results.rows import DIGITS, Row
 
 K = TypeVar("K")
 Candidates = Mapping[K, Mapping[int, Row]]

@@ -18,7 +18,7 @@ from pruning.policies.control import Control
 from pruning.policies.registry import POLICIES
 from pruning.saliency import Random
 from sweeps.judging.front import Floats, accuracy_at, between, cost_at, trace
-from sweeps.results import DIGITS, Row, by_setting, mean
+from sweeps.results.rows import DIGITS, Row, by_setting, mean
 
 DROPS = (0.0, 0.005, 0.01)
 """Accuracies given up for a saving, fractions."""

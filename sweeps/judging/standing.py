@@ -11,7 +11,7 @@ import numpy as np
 
 from sweeps.judging.front import hypervolume, nadir
 from sweeps.judging.savings import ALL, Gain, Saving, gains, savings
-from sweeps.results import Row, by_setting, mean
+from sweeps.results.rows import Row, by_setting, mean
 
 
 @dataclass(frozen=True)

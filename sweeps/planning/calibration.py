@@ -12,9 +12,9 @@ from pruning.errors import InputError
 from pruning.structure.units import UntraceableError
 from pruning.training.batches import WHOLE, Batch, Batches, Share
 from pruning.training.loop import Training
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
 from sweeps.planning.timings import ALWAYS, Timings
-from sweeps.trials import TrialSpec
 
 TRAIN_SECONDS = 5.0
 EVALUATE_SECONDS = 1.0

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from pruning.policies import Policy
 from pruning.training.summary import probe_sections
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
 from sweeps.planning.counting import Choice, Count, fewest, most
 from sweeps.planning.timings import Timings, stored_timings
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import Rider, remembered
 from sweeps.sharing.tree import Tree
 from sweeps.storage.store import Branching, Store, Stored
-from sweeps.trials import TrialSpec
 
 
 @dataclass(frozen=True)

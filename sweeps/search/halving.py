@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sweeps.file.search import EarlyStopping
 from sweeps.judging.front import pareto
-from sweeps.search.settings import EarlyStopping
 
 Points = npt.NDArray[np.float64]
 

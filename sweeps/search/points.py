@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.entries import Entry
+from sweeps.file.entries import Entry
+from sweeps.file.trials import TrialSpec
 from sweeps.judging.front import pareto
-from sweeps.trials import TrialSpec
 
 CONFIDENCE = 1.64
 """Standard errors that a mean may be wrong by: nine in ten lie within."""

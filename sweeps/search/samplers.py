@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 
 from pruning.errors import InputError
 from pruning.names import lookup
-from sweeps.search.settings import SamplerSpec
+from sweeps.file.search import SamplerSpec
 
 SAMPLERS: dict[str, type[BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,

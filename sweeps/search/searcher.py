@@ -9,15 +9,15 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pruning.errors import InputError
-from sweeps.config import Sweep
-from sweeps.entries import TASK, Entry
-from sweeps.results import describe
+from sweeps.file.entries import TASK, Entry
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
+from sweeps.results.rows import describe
 from sweeps.search.points import Outcomes, Point, mean, might_be_best
 from sweeps.search.samplers import conditional
 from sweeps.search.stopping import Stopping
 from sweeps.search.study import AGAIN, Study, Told, resumed
 from sweeps.sharing.rider import Rider
-from sweeps.trials import TrialSpec
 
 IN_VAIN = 100
 """After so many draws in a row of what is known already the space counts as exhausted."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from sweeps.file.search import EarlyStopping
 from sweeps.search.halving import Halving
-from sweeps.search.settings import EarlyStopping
 from sweeps.sharing.rider import Rider
 
 Course = Callable[[Rider], Sequence[Mapping[str, float]]]

@@ -24,8 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pruning.errors import InputError
 from pruning.settings import digest
+from sweeps.file.search import SamplerSpec
 from sweeps.search.samplers import sampler
-from sweeps.search.settings import SamplerSpec
 from sweeps.storage.files import StorageError
 from sweeps.tracking.address import one_line, without_password
 

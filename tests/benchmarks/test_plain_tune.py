@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from benchmarks import plain_tune
 from cluster.connection import ray_session
 from pruning.training.trial import Trial
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 
 SWEEP = {
     "name": "plain",
@@ -32,7 +32,7 @@ SWEEP = {
 def test_results_are_those_of_trials_trained_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # as sweeps.run leaves it
+    monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # as sweeps.running.run leaves it
     monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "0")
     sweep = Sweep.parse(SWEEP)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import replay, scale, sharing
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 
 
 def test_scale_trains_every_distinct_epoch_once_though_gpus_fail(tmp_path: Path) -> None:

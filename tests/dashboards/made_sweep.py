@@ -11,11 +11,11 @@ import numpy as np
 from pruning.actions import Prune
 from pruning.history import Record
 from pruning.structure.layout import Layout
-from sweeps.config import Sweep
-from sweeps.results import METRICS
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
+from sweeps.results.rows import METRICS
 from sweeps.sharing.rider import State, Turn
 from sweeps.storage.store import Branching, Store, Stored
-from sweeps.trials import TrialSpec
 
 GRID = [0, 2, 4]
 POLICIES: list[Any] = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sweeps.config import Sweep
-from sweeps.driver import Driver
+from sweeps.file.sweep import Sweep
+from sweeps.running.driver import Driver
 from sweeps.sharing.library import Library, Lost
 from sweeps.sharing.ride import Report, Ride
 from sweeps.sharing.rider import Rider, State

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 from sweeps.sharing.library import Library
 from sweeps.sharing.ride import Ride
 from sweeps.sharing.rider import Rider, State, code

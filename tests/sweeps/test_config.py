@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sweep_files import SMALL, changed, write
 
-from sweeps.config import Resources, Sweep, read
-from sweeps.grid import expand
-from sweeps.trials import TrialSpec
+from sweeps.file.grid import expand
+from sweeps.file.sweep import Resources, Sweep, read
+from sweeps.file.trials import TrialSpec
 
 
 def test_grids_are_walked_whole_and_nest() -> None:

@@ -14,10 +14,10 @@ from sweep_files import changed
 from pruning import History, Policy, Prune
 from pruning.policies.registry import policy
 from pruning.training.trial import Trial
-from sweeps import preflight
-from sweeps.config import Sweep
-from sweeps.results import METRICS
-from sweeps.run import Mode, Outcome, run
+from sweeps.file.sweep import Sweep
+from sweeps.results.rows import METRICS
+from sweeps.running import preflight
+from sweeps.running.run import Mode, Outcome, run
 from sweeps.storage.store import Store
 
 CUT = {"policy": "at_epoch", "epoch": 2, "ratio": 0.5}
@@ -39,7 +39,7 @@ class Fails(Policy):
 
 @pytest.fixture(autouse=True)
 def _train_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.run._train", here.train)
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
 
 
 def swept(folder: Path, mode: Mode | None = None, **fields: Any) -> Outcome:

@@ -39,7 +39,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(**_: Any) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr("sweeps.run._train", here.train)
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
     monkeypatch.setattr(study, "ray_session", nothing)
     for field, value in SMALL_TASK.items():
         monkeypatch.setitem(tasks.DIGITS, field, value)

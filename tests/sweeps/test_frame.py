@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import earlyprune
 from pruning import InputError
-from sweeps.frame import frame, to_parquet, write
-from sweeps.results import COLUMNS, METRICS, Row, row, to_csv
+from sweeps.results.frame import frame, to_parquet, write
+from sweeps.results.rows import COLUMNS, METRICS, Row, row, to_csv
 from sweeps.storage.store import Store
 
 

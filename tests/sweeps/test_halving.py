@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
+from sweeps.file.search import EarlyStopping
 from sweeps.judging.front import pareto
 from sweeps.search.halving import Halving, crowding, ranked
-from sweeps.search.settings import EarlyStopping
 
 WAYS = {"val_accuracy": "max", "gpu_hours": "min"}
 

@@ -20,7 +20,7 @@ from pruning.actions import Prune
 from pruning.errors import InputError
 from pruning.history import Record
 from pruning.training.task import Task
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 from sweeps.planning.plan import plan
 from sweeps.storage import housekeeping
 from sweeps.storage.housekeeping import (

@@ -14,10 +14,10 @@ from sweep_files import changed
 
 from pruning.errors import InputError
 from pruning.export import load_network, read_card, write
-from sweeps import preflight
-from sweeps.config import Sweep
-from sweeps.networks import trained
-from sweeps.run import Outcome, run
+from sweeps.file.sweep import Sweep
+from sweeps.results.networks import trained
+from sweeps.running import preflight
+from sweeps.running.run import Outcome, run
 from sweeps.storage.store import Store
 
 
@@ -29,7 +29,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Outcome]:
     policies: list[Any] = [*changed()["policies"], twice]
     sweep = Sweep.parse(changed(seeds=[0], policies=policies))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeps.run._train", here.train)
+        patch.setattr("sweeps.running.run._train", here.train)
         store = Store(folder)
         uri = f"sqlite:///{folder}/mlflow.db"
         return store, run(sweep, preflight.check(sweep), store, uri, Console(quiet=True))

@@ -16,12 +16,12 @@ import earlyprune
 from dashboards.tables import oracle_table
 from pruning import InputError
 from pruning.policies import EPI
-from sweeps import preflight
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 from sweeps.judging.oracle import GIVEN, OTHERS, Verdict, nothing_to_judge, oracle, to_json
 from sweeps.judging.regret import best, best_on_others, complete
-from sweeps.results import Row, row
-from sweeps.run import run
+from sweeps.results.rows import Row, row
+from sweeps.running import preflight
+from sweeps.running.run import run
 from sweeps.storage.store import Store
 
 NEVER = "EPI never reached 0.9: pruned after epoch 6 because of latest=0.333"
@@ -320,7 +320,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_a_real_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.run._train", here.train)
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
     cut = {"ratio": 0.5, "saliency": "taylor"}
     sweep = Sweep.parse(
         changed(

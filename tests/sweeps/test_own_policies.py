@@ -18,9 +18,9 @@ from sweep_files import changed
 
 from pruning import InputError, testing
 from pruning.policies.registry import policy as parse
-from sweeps import preflight
-from sweeps.config import Sweep
-from sweeps.run import run
+from sweeps.file.sweep import Sweep
+from sweeps.running import preflight
+from sweeps.running.run import run
 from sweeps.storage.store import Store
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-policy.md"
@@ -73,7 +73,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for text, name in re.findall(r"```python\n(# (\S+)\n.*?)```", PAGE.read_text(), re.DOTALL):
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("sweeps.run._train", here.train)
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
     yield tmp_path
     for name in ("mine", "plateau", "test_plateau"):
         sys.modules.pop(name, None)

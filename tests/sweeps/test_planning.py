@@ -12,7 +12,7 @@ from in_process import train
 from sweep_files import SMALL, changed
 
 from dashboards.plans import plan_lines
-from sweeps.config import Sweep, read
+from sweeps.file.sweep import Sweep, read
 from sweeps.planning.calibration import calibrate
 from sweeps.planning.plan import plan
 from sweeps.storage.store import Store

@@ -15,9 +15,9 @@ from rich.console import Console
 from sweep_files import SMALL, changed
 
 from pruning.training.trial import Trial
-from sweeps.config import Sweep
-from sweeps.results import COLUMNS, METRICS, Row
-from sweeps.run import Mode, Outcome, read_rows, run
+from sweeps.file.sweep import Sweep
+from sweeps.results.rows import COLUMNS, METRICS, Row
+from sweeps.running.run import Mode, Outcome, read_rows, run
 from sweeps.sharing import conductor
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import ENDED_WORKER, State

@@ -14,7 +14,7 @@ from scipy.stats import bootstrap
 
 from pruning import POLICIES
 from sweeps.judging.savings import DROPS, SHARES, Gain, Saving, gains, is_control, savings
-from sweeps.results import Row, by_setting, mean, row
+from sweeps.results.rows import Row, by_setting, mean, row
 
 BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
 DENSE = {"policy": "dense"}

@@ -14,11 +14,11 @@ import pytest
 from optuna.trial import TrialState
 from sweep_files import changed
 
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
 from sweeps.search.points import might_be_best
 from sweeps.search.searcher import IN_VAIN, Searcher
 from sweeps.search.study import Study, Told
-from sweeps.trials import TrialSpec
 
 Result = dict[str, Any]
 POLICIES = [

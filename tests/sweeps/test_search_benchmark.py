@@ -19,7 +19,7 @@ from benchmarks.search.even import evened
 from benchmarks.search.simulation import Course
 from benchmarks.search.table import Table
 from pruning.history import Record
-from sweeps.search.space import Space
+from sweeps.file.spaces import Space
 from sweeps.storage.store import Store, Stored
 
 TASK: dict[str, Any] = {

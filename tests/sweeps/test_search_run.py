@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from rich.console import Console
 from sweep_files import changed
 
-from sweeps.config import Sweep
-from sweeps.run import Outcome, run
+from sweeps.file.sweep import Sweep
+from sweeps.running.run import Outcome, run
 from sweeps.storage.store import Store
 
 SOMETIMES = '''
@@ -93,7 +93,7 @@ def test_on_ray_with_policies_that_fail(tmp_path: Path, ray_here: Path) -> None:
 
 @pytest.fixture
 def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    monkeypatch.setattr("sweeps.run._train", here.train)
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
     search = {"trials": 14, "sampler": "random", "seeds": "all"}
     (tmp_path / "plain").mkdir()
     (tmp_path / "early").mkdir()

@@ -22,10 +22,10 @@ from sweep_files import SMALL, changed
 
 from pruning.policies.registry import policy
 from pruning.training.trial import Trial
-from sweeps import preflight
-from sweeps.config import Sweep
-from sweeps.results import METRICS, Row
-from sweeps.run import Outcome, run
+from sweeps.file.sweep import Sweep
+from sweeps.results.rows import METRICS, Row
+from sweeps.running import preflight
+from sweeps.running.run import Outcome, run
 from sweeps.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def facts(rows: list[Row]) -> list[Row]:
 @pytest.fixture
 def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps are trained in this process."""
-    monkeypatch.setattr("sweeps.run._train", here.train)
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """SMALL, by this process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeps.run._train", here.train)
+        patch.setattr("sweeps.running.run._train", here.train)
         return swept(folder, folder)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sweeps.search.space import Space, filled, kind_of, spaces
+from sweeps.file.spaces import Space, filled, kind_of, spaces
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

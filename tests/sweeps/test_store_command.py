@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import earlyprune
 from pruning.errors import InputError
-from sweeps.config import Sweep
+from sweeps.file.sweep import Sweep
 from sweeps.storage.store import Store
 from sweeps.storage.survey import survey
 

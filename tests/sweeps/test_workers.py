@@ -10,9 +10,9 @@ from rich.console import Console
 from sweep_files import changed
 
 from pruning.training.trial import Trial
-from sweeps.config import Sweep
-from sweeps.results import METRICS
-from sweeps.run import run
+from sweeps.file.sweep import Sweep
+from sweeps.results.rows import METRICS
+from sweeps.running.run import run
 from sweeps.storage.store import Branching, Store
 
 AT_EPOCH = {"policy": "at_epoch", "epoch": 2, "ratio": 0.5, "saliency": "taylor"}

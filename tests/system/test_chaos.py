@@ -19,7 +19,7 @@ from sweeping import ROOT, facts
 
 from benchmarks.chaos.verdict import TIMES
 from benchmarks.sharing import trainings
-from sweeps.results import METRICS
+from sweeps.results.rows import METRICS
 from sweeps.storage.store import Store
 
 SEED = int(os.environ.get("EARLYPRUNE_SEED", "1"))

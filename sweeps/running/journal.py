@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sweeps.curves import Point, course, outcome
-from sweeps.progress import Display
-from sweeps.results import METRICS
+from sweeps.file.trials import TrialSpec
+from sweeps.results.curves import Point, course, outcome
+from sweeps.results.rows import METRICS
+from sweeps.running.progress import Display
 from sweeps.sharing.library import Library, Lost
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import Rider, code
 from sweeps.storage.store import Stored
 from sweeps.tracking.session import Status
 from sweeps.tracking.tracker import Tracker
-from sweeps.trials import TrialSpec
 
 LIVE_SHARE = 0.1
 """Share of the time that the curves of trials that still run may take; many ride one epoch."""

@@ -8,7 +8,7 @@ from typing import Any
 from pruning.errors import InputError, nearest
 from pruning.training import snapshot
 from pruning.training.loop import Training
-from sweeps.results import Row, row
+from sweeps.results.rows import Row, row
 from sweeps.sharing.library import Library, Lost, line, nearest_snapshot
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store

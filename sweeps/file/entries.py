@@ -10,9 +10,9 @@ from pruning.errors import InputError
 from pruning.policies import Policy
 from pruning.policies.registry import policy as parse_policy
 from pruning.training.task import Task
-from sweeps.grid import expand
-from sweeps.search.space import Space, filled, kind_of, spaces
-from sweeps.trials import TrialSpec
+from sweeps.file.grid import expand
+from sweeps.file.spaces import Space, filled, kind_of, spaces
+from sweeps.file.trials import TrialSpec
 
 TASK = "task:"
 """How the places of the task's spaces begin, among those of a policy."""

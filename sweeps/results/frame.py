@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pruning.errors import InputError
-from sweeps.results import COLUMNS, METRICS, Row, describe
+from sweeps.results.rows import COLUMNS, METRICS, Row, describe
 
 TEXTS = ("trial", "policy", "settings", "status", "reason")
 COUNTS = ("params", "macs")

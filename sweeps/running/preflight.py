@@ -18,8 +18,8 @@ from pruning.training.batches import Batch
 from pruning.training.data import Data, load
 from pruning.training.loop import open_data, open_model
 from pruning.training.task import Task
-from sweeps.config import Sweep
-from sweeps.trials import TrialSpec
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
 
 
 def check(sweep: Sweep) -> list[TrialSpec]:

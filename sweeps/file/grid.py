@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from sweeps.search.space import kind_of
+from sweeps.file.spaces import kind_of
 
 
 def expand(value: Any, field: str = "") -> list[Any]:

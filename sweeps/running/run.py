@@ -12,17 +12,17 @@ from rich.console import Console
 
 from pruning.errors import InputError
 from pruning.settings import digest
-from sweeps.config import Sweep
-from sweeps.driver import Driver
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
 from sweeps.judging.standing import Standing, standing
-from sweeps.progress import Display
-from sweeps.results import Row, mark_pareto, row
+from sweeps.results.rows import Row, mark_pareto, row
+from sweeps.running.driver import Driver
+from sweeps.running.progress import Display
 from sweeps.storage.files import StorageError, here
 from sweeps.storage.lock import locked
 from sweeps.storage.store import Store, folder_name
 from sweeps.tracking.address import without_password
 from sweeps.tracking.tracker import Tracker
-from sweeps.trials import TrialSpec
 
 if TYPE_CHECKING:  # Optuna takes a second to import
     from sweeps.search.study import Study

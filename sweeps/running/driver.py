@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pruning.settings import digest
-from sweeps.config import Sweep
-from sweeps.curves import Point, course
-from sweeps.journal import Journal
-from sweeps.progress import Display
+from sweeps.file.sweep import Sweep
+from sweeps.file.trials import TrialSpec
+from sweeps.results.curves import Point, course
+from sweeps.running.journal import Journal
+from sweeps.running.progress import Display
 from sweeps.sharing.library import Library
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import Rider, remembered
@@ -18,7 +19,6 @@ from sweeps.sharing.tree import Tree
 from sweeps.storage.files import StorageError
 from sweeps.storage.store import Branching, Store
 from sweeps.tracking.tracker import Tracker
-from sweeps.trials import TrialSpec
 
 if TYPE_CHECKING:  # Optuna takes a second to import
     from sweeps.search.searcher import Searcher

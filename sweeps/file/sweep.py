@@ -15,10 +15,10 @@ from pruning.policies import Policy
 from pruning.policies.registry import specify
 from pruning.settings import Settings, digest
 from pruning.training.task import Task
-from sweeps.entries import Entry, take_out, walk
-from sweeps.results import CURVES, OBJECTIVES
-from sweeps.search.settings import Search
-from sweeps.trials import TrialSpec
+from sweeps.file.entries import Entry, take_out, walk
+from sweeps.file.search import Search
+from sweeps.file.trials import TrialSpec
+from sweeps.results.rows import CURVES, OBJECTIVES
 
 
 class Resources(Settings):
