@@ -93,8 +93,8 @@ def load(name: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
     ``prune_epochs`` holds lists; the figures of a trial that has failed or not finished are missing
     values. Raises InputError, naming the sweeps there are.
     """
+    from sweeps.judging.table import read_rows
     from sweeps.results.frame import frame
-    from sweeps.running.run import read_rows
     from sweeps.storage.store import Store
 
     return frame(read_rows(Store(storage), name))
@@ -126,9 +126,10 @@ def run(
     from cluster.scheduled import check_lasting, stop_when_asked
     from dashboards import plots, report, tables
     from sweeps.file.sweep import read
+    from sweeps.judging.table import read_rows
     from sweeps.results.rows import count_warnings
     from sweeps.running import preflight
-    from sweeps.running.run import Mode, open_study, read_rows, sweep_name
+    from sweeps.running.run import Mode, open_study, sweep_name
     from sweeps.running.run import run as run_sweep
     from sweeps.storage.store import Store, folder_name
     from sweeps.tracking.tracker import AwayError, check_tracking, without_password
@@ -229,7 +230,7 @@ def results(
 ) -> None:
     """Print a row a trial, the Pareto set marked, or write it to a file."""
     from dashboards import tables
-    from sweeps.running.run import read_rows
+    from sweeps.judging.table import read_rows
     from sweeps.storage.store import Store
 
     if form is Format.parquet and output is None:
@@ -250,7 +251,7 @@ def oracle(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
     """Judge each indicator by the oracle, the best of the sweep's at_epoch trials of its cut."""
     from dashboards import tables
     from sweeps.judging import oracle as judging
-    from sweeps.running.run import read_rows
+    from sweeps.judging.table import read_rows
     from sweeps.storage.store import Store
 
     verdicts = judging.oracle(read_rows(Store(storage), name))

@@ -23,8 +23,8 @@ import yaml
 
 from benchmarks.output import command, made, table, write_json
 from benchmarks.plain_tune import FINALS
+from sweeps.judging.table import read_rows
 from sweeps.results.rows import Row
-from sweeps.running.run import read_rows
 from sweeps.storage.store import Store
 
 QUICKSTART = Path(__file__).parents[1] / "sweeps/configs/quickstart.yaml"

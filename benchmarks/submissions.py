@@ -30,7 +30,7 @@ from benchmarks.chaos.servers import Server, mlflow
 from benchmarks.output import command, made, table, write_json
 from benchmarks.sharing import trainings
 from cluster.jobs import DRIVER_MEMORY, Jobs
-from sweeps.running.run import read_rows
+from sweeps.judging.table import read_rows
 from sweeps.storage.store import Store
 
 COMMON = "common"

@@ -33,7 +33,7 @@ from benchmarks.chaos.sweep import BATCH, NAME, NETWORK, SAMPLES, batches, sweep
 from benchmarks.chaos.verdict import epochs, facts, runs
 from benchmarks.chaos.world import STORAGE, World
 from benchmarks.output import command, made, table, write_json
-from sweeps.running.run import read_rows
+from sweeps.judging.table import read_rows
 from sweeps.storage.store import Store
 
 STEPS = SAMPLES // BATCH

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.sharing import trainings
+from sweeps.judging.table import read_rows
 from sweeps.results.rows import METRICS, Row
-from sweeps.running.run import read_rows
 from sweeps.storage.store import Store
 
 TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pruning.errors import InputError
-from sweeps.file.sweep import Resources
+from sweeps.sharing.resources import Resources
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from pruning.policies.registry import policy as parse_policy
 from pruning.structure.layout import Bools, Layout
 from sweeps.judging.savings import family, is_control
 from sweeps.judging.standing import Standing, standing
+from sweeps.judging.table import read_rows
 from sweeps.planning.plan import Reading
 from sweeps.results.rows import Row, by_setting, describe, mean
-from sweeps.running.run import read_rows
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store
 

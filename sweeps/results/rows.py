@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.judging.front import pareto
-
 COLUMNS = (
     "trial policy settings seed status prune_epochs sparsity unit_sparsity weight_sparsity params "
     "macs train_flops val_accuracy test_accuracy train_seconds probe_seconds decide_seconds "
@@ -92,21 +90,6 @@ def deviation(rows: Iterable[Row], column: str) -> float:
     """The sample standard deviation of a column over seeds; NaN for fewer than two."""
     values = [found[column] for found in rows if found[column] is not None]
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-
-
-def mark_pareto(rows: list[Row], objectives: Mapping[str, str]) -> list[Row]:
-    """Mark the settings whose means over seeds no other setting beats in every objective.
-
-    Seeds are averaged first: else the set would be made of lucky seeds.
-    """
-    groups = list(by_setting(rows).values())
-    if groups:
-        means = [[mean(group, name) for name in objectives] for group in groups]
-        points = np.round(means, DIGITS)
-        for group, best in zip(groups, pareto(points, objectives), strict=True):
-            for found in group:
-                found["pareto"] = bool(best)
-    return rows
 
 
 def count_warnings(rows: Iterable[Row]) -> Counter[str]:

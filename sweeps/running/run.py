@@ -15,7 +15,8 @@ from pruning.settings import digest
 from sweeps.file.sweep import Sweep
 from sweeps.file.trials import TrialSpec
 from sweeps.judging.standing import Standing, standing
-from sweeps.results.rows import Row, mark_pareto, row
+from sweeps.judging.table import read_rows
+from sweeps.results.rows import Row
 from sweeps.running.driver import Driver
 from sweeps.running.progress import Display
 from sweeps.storage.files import StorageError, here
@@ -173,13 +174,3 @@ def _train(sweep: Sweep, driver: Driver) -> None:
         seen = tree.library.store.files.damaged
         for name in sorted(conductor.damaged - seen):
             warnings.warn(f"{name} was damaged and has been made again", stacklevel=2)
-
-
-def read_rows(store: Store, name: str) -> list[Row]:
-    """The results of a sweep that has run, or is running. Raises InputError if there is none."""
-    sweep = store.read_sweep(name)
-    rows = []
-    for trial in sweep["trials"]:
-        result = store.trial(trial["key"]) or {"status": "unfinished"}
-        rows.append(row(trial["id"], trial["setting"], trial["seed"], result))
-    return mark_pareto(rows, sweep["objectives"])

@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 
 from pruning.policies.registry import specify
 from pruning.saliency.registry import specify as specify_probe
-from sweeps.file.sweep import Resources
+from sweeps.sharing.resources import Resources
 from sweeps.sharing.ride import Keep, Report
 from sweeps.sharing.tree import Branch, Tree
 from sweeps.sharing.worker import Worker

@@ -22,7 +22,7 @@ from cluster.kuberay.command import manifest
 from cluster.kuberay.names import object_name
 from cluster.kuberay.options import Size, worker_size
 from pruning.errors import InputError
-from sweeps.file.sweep import Resources
+from sweeps.sharing.resources import Resources
 
 SWEEP = {
     "name": "when",

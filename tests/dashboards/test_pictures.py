@@ -12,7 +12,8 @@ from rich.table import Table
 from dashboards.plots import save, sweep_figure
 from dashboards.tables import policies_table, settings_table, trials_table
 from pruning import POLICIES
-from sweeps.results.rows import METRICS, Row, mark_pareto, row
+from sweeps.judging.table import mark_pareto
+from sweeps.results.rows import METRICS, Row, row
 
 
 def text(table: Table) -> str:

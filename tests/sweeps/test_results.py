@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sweeps.results.rows import COLUMNS, Row, count_warnings, mark_pareto, row, to_csv, to_json
+from sweeps.judging.table import mark_pareto
+from sweeps.results.rows import COLUMNS, Row, count_warnings, row, to_csv, to_json
 
 BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
 

@@ -16,8 +16,9 @@ from sweep_files import SMALL, changed
 
 from pruning.training.trial import Trial
 from sweeps.file.sweep import Sweep
+from sweeps.judging.table import read_rows
 from sweeps.results.rows import COLUMNS, METRICS, Row
-from sweeps.running.run import Mode, Outcome, read_rows, run
+from sweeps.running.run import Mode, Outcome, run
 from sweeps.sharing import conductor
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import ENDED_WORKER, State
