@@ -101,11 +101,6 @@ def test_the_page_is_short() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_tests_on_the_page_pass() -> None:
-    importlib.import_module("test_plateau").test_it_keeps_the_contract()
-
-
-@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("check", testing.CHECKS)
 def test_the_policy_on_the_page_keeps_the_contract_with_its_saliency(check: str) -> None:
     testing.CHECKS[check](parse({"policy": "plateau:Plateau", "saliency": "plateau:Peaks"}))

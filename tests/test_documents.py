@@ -1,0 +1,137 @@
+"""The documents are true: what they point to is there, and their Python runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from documents import ROOT, anchors, blocks, broken, tracked
+
+from pruning import Prune, Saliency, testing
+from pruning.export import write
+from pruning.training.loop import Training
+from sweeps.file.sweep import read
+
+Run = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a page's blocks of Python in an empty folder: what their names stand for at the end.
+
+    They share one namespace, in their order. A block that begins with the name of a file is that
+    file, and its module can be imported by those after it.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def module(name: str, block: str) -> dict[str, Any]:
+        file = tmp_path / f"{name}.py"
+        file.write_text(block.lstrip("\n"))
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        made = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, made)
+        spec.loader.exec_module(made)
+        return vars(made)
+
+    def run_page(page: str) -> dict[str, Any]:
+        names: dict[str, Any] = {"__name__": page}
+        for block in blocks(ROOT / page, "python"):
+            named = re.match(r"\n*# (?:\w+/)*(\w+)\.py\n", block)
+            if named:
+                names |= module(named[1], block)
+            else:
+                exec(compile(block, page, "exec"), names)
+        return names
+
+    return run_page
+
+
+def scores(saliency: Saliency) -> Any:
+    """What it says of every unit of a small network after an epoch of training."""
+    training = Training(testing.TASK, probes=[saliency])
+    training.begin()
+    return training.epoch().probes[saliency.key]
+
+
+def export(trial: str) -> None:
+    """The network of one of the quick start's trials, untrained, with a few units gone."""
+    sweep = read(ROOT / "sweeps" / "configs" / "quickstart.yaml")
+    spec = {spec.id: spec for spec in sweep.trials()}[trial]
+    training = Training(spec.task, spec.seed)
+    training.apply(Prune.of(range(8)))
+    write(training, Path(f"{trial}.safetensors"), "safetensors", {})
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which documents there are")
+def test_what_the_documents_point_to_is_there() -> None:
+    assert list(broken(tracked())) == []
+
+
+def test_what_is_not_there_is_found(tmp_path: Path) -> None:
+    page = """# One `page` of it
+        [gone](gone.md) ![shown](shown.png) [![seen](made.py)](unseen.md) [up](../made.py)
+        [here](#one-page-of-it) [there](#there) [its](made.py#line) [other](sub/page.md#a-b-1)
+        [`Made.one`](../made.py) [`Made.two`](made.py) [`three`](made.py) [`made.py`](made.py)
+        `sweeps/gone.py` `sweeps/configs/` `pruning/` `pruning/NAME.py` python -m benchmarks.gone
+        <img src="picture.png"> https://example.org [web](https://example.org/gone.md)
+[named]: nowhere.md
+    """
+    texts = {
+        "page.md": page,
+        "sub/page.md": "## A: b\n```\n# c\n```\n## A b\n[c](#c)\n",
+        "made.py": "class Made:\n    def one(self): ...\n",
+        "sweeps/configs/one.yaml": "",
+    }
+    files = {name: tmp_path / name for name in texts}
+    for name, text in texts.items():
+        files[name].parent.mkdir(parents=True, exist_ok=True)
+        files[name].write_text(text)
+    assert list(broken(files)) == [
+        "page.md: there is no gone.md",
+        "page.md: there is no shown.png",
+        "page.md: there is no unseen.md",
+        "page.md: there is no ../made.py",
+        "page.md: page.md has no heading #there",
+        "page.md: made.py has no heading #line",
+        "page.md: there is no ../made.py",
+        "page.md: made.py does not define two",
+        "page.md: made.py does not define three",
+        "page.md: there is no picture.png",
+        "page.md: there is no nowhere.md",
+        "page.md: there is no sweeps/gone.py",
+        "page.md: there is no pruning/",
+        "page.md: there is no benchmarks.gone to run",
+        "sub/page.md: sub/page.md has no heading #c",
+    ]
+    assert anchors(texts["sub/page.md"]) == {"a-b", "a-b-1"}
+
+
+def test_the_readme_runs(run: Run) -> None:
+    text = (ROOT / "README.md").read_text()
+    for trial in re.findall(r'load_network\("(\S+)\.safetensors"\)', text):
+        export(trial)
+    names = run("README.md")
+    assert names["network"](torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+    assert names["pruner"].network.sparsity > 0
+    assert names["model"](names["x"]).shape[1] == 10
+
+
+def test_the_policy_and_the_saliency_of_contributing_do_as_it_says(run: Run) -> None:
+    names = run("CONTRIBUTING.md")
+    testing.quick(names["Settled"]())
+    found = scores(names["GradientSize"]())
+    assert (found > 0).all()
+
+
+def test_the_policy_and_the_saliency_of_ones_own_do_as_their_page_says(run: Run) -> None:
+    names = run("docs/own-policy.md")
+    names["test_it_keeps_the_contract"]()
+    assert (scores(names["Peaks"]()) > 0).all()
