@@ -23,6 +23,7 @@ def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
     wait for ever), or the cluster cannot be reached, or refuses the token.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Zero GPUs hide none from a process: Ray's own default by now, but not that of older versions.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = os.environ.get("RAY_ADDRESS")
     if address:
@@ -40,6 +41,7 @@ def ray_session(cpus: float = 1, gpus: float = 0) -> Iterator[None]:
         return
     here: dict[str, object] = {} if address else {"include_dashboard": False}
     try:
+        # Without an address, Ray would join any cluster that it finds running here.
         ray.init(
             address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **here
         )

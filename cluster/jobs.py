@@ -120,6 +120,7 @@ class Jobs:
                     entrypoint_resources=ON_HEAD,
                 )
             except RuntimeError as error:
+                # Ray has no error of its own for a name that is taken.
                 if "already" not in str(error):
                     raise InputError(f"--address: {self.address}: {_line(error)}") from None
                 time.sleep(0.2)  # somebody else was faster
@@ -175,6 +176,7 @@ class Jobs:
                     return job
                 heard = time.monotonic()
             except (OSError, RuntimeError) as error:
+                # A busy head hangs up, too: only time tells one that is gone.
                 if time.monotonic() - heard > PATIENCE:
                     raise ClusterError(
                         f"{self.address} does not answer any more ({_line(error)}); "

@@ -17,7 +17,8 @@ def stop_when_asked() -> None:
     """Let SIGTERM, as schedulers send it, do what Ctrl-C does.
 
     Ray blocks SIGINT itself in the commands of its jobs, so its handler is called, whosever it is
-    by then: that of Ray Tune ends a sweep in order.
+    by then: that of Ray Tune ends a sweep in order. To be called once Ray is connected: `ray.init`
+    takes SIGTERM for itself.
     """
 
     def asked(number: int, frame: FrameType | None) -> None:

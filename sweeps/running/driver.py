@@ -50,6 +50,7 @@ class Driver:
         self.library = Library(store)
         self.trials: dict[str, TrialSpec] = {}
         self.journal = Journal(self.trials, self.library, tracker, display)
+        # The table keeps its order from run to run, though trials of a search join as they come.
         self._places = {key: place for place, key in enumerate(_keys(store, name))}
         self._spent: dict[tuple[str, int], float] = {}  # device-seconds, by path and epoch
         self._announced: set[str] = set()  # trunks on which all that may come is measured
@@ -113,8 +114,10 @@ class Driver:
         """Begin what the search wants next. Returns whether more may come later."""
         if self.searcher is None:
             return False
+        # No sooner than somebody can train it: every draw later is made knowing more.
         if self.tree.running < self._free():
             self.add(self.searcher.more())
+        # Nothing else is left to do. Run again, it goes on: so this is no bad input, but code 3.
         if self.searcher.study.hopeless and self.tree.done:
             raise StorageError("the study's database does not come back; run again to go on")
         return not self.searcher.done
@@ -140,6 +143,7 @@ class Driver:
             for policy in self._policies:
                 self.tree.announce(trunk, policy)
         after = self.key(spec.reference) if spec.reference else None
+        # Called back, it has its old place: who pays for what is shared must not change.
         before = self.tree.riders.get(key)
         order = before.order if before else len(self.tree.riders)
         self.tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state, after))

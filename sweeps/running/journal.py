@@ -60,6 +60,7 @@ class Journal:
         """A rider has come to its end: keep how it went, and tell MLflow. Returns its result."""
         spec = self.trials[rider.key]
         result = outcome(epochs, rider)
+        # Only replayed, what is stored of it stands, and no time of day changes.
         if rider.state != rider.remembered or rider.state.failure is not None:
             self._keep(rider, result)
         self._sent.pop(rider.key, None)

@@ -93,6 +93,7 @@ class Searcher:
 
     def ended(self, spec: TrialSpec, result: Mapping[str, Any]) -> list[TrialSpec]:
         """How any trial of the sweep went; returns trials on more seeds."""
+        # All objectives or none: told of some, Optuna refuses, and the trial would run for ever.
         summary = result.get("summary") or {}
         values = [summary.get(name) for name in self.objectives]
         lacking = [
@@ -168,6 +169,7 @@ class Searcher:
         label = trial.suggest_categorical("policy", list(self.entries))
         values = {}
         for other, entry in self.entries.items():
+            # Genetic and GP samplers learn only from parameters that every trial has.
             if other == label or not self.conditional:
                 for place, space in entry.spaces.items():
                     value = space.suggest(trial, self.names[other, place])

@@ -118,6 +118,7 @@ class Study:
         asked: list[tuple[int, Mapping[str, Any]]] = []
 
         def attempt(study: optuna.Study) -> None:
+            # Anew for each draw: the state of a sampler is nowhere kept, and would begin again.
             study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
             trial = study.ask()
             drawn = draw(trial)
@@ -163,11 +164,13 @@ class Study:
         trial = study.get_trials(deepcopy=False)[number]
         if trial.state is TrialState.PRUNED and told.state is TrialState.COMPLETE:
             return self._again(study, trial, told)
+        # Notes first: none can be added to a trial that has ended.
         self._notes(study, number, told.notes)
         study.tell(number, told.values, told.state, skip_if_finished=True)
 
     def _again(self, study: optuna.Study, trial: FrozenTrial, told: Told) -> None:
         """A paused trial was called back in a later run: what has ended there ends but once."""
+        # Optuna opens no trial again that has ended, so its end is that of another.
         if trial.number in resumed(study.get_trials(deepcopy=False)):
             return
         study.add_trial(
@@ -222,6 +225,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.address.startswith("sqlite:///"):
             Path(self.address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        # A server that was started again has closed connections which the pool still hands out.
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self.address.startswith("postgresql"):
             options["connect_args"] = {"connect_timeout": 5}
@@ -236,6 +240,8 @@ class Study:
                 load_if_exists=True,
             )
             study.set_metric_names(list(self.objectives))
+        # A driver that is killed leaves its draw RUNNING, and TPE (constant_liar) would keep away
+        # from there for ever.
         for trial in study.get_trials(deepcopy=False):  # asked for when the answer was lost
             lost = not trial.user_attrs.get("drawn") or (
                 self._opened and trial.number not in self._mine

@@ -1,4 +1,10 @@
-"""Between the tree and Ray Tune: branches go out as trials, and what workers report comes back."""
+"""Between the tree and Ray Tune: branches go out as trials, and what workers report comes back.
+
+A branch is one trial of Tune, whatever it does: Tune places it, and says when its worker has died.
+All that Tune can do beside that is off. It would resume only the very same experiment, and would
+start a lost trial from its beginning; the tree does both from the store. What our parts raise would
+be lost in Tune's hands, so it is kept, and raised once Tune has ended.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +55,7 @@ class Conductor:
         self.tree, self.resources, self.keep = tree, resources, keep
         self.heard, self.more = heard, more
         files = tree.library.store.files
+        # Workers may have another working folder.
         self.storage = files.address if files.remote else str(Path(files.address).resolve())
         self.trouble: Exception | None = None
         self.damaged: set[str] = set()
@@ -62,10 +69,10 @@ class Conductor:
             Tuner(
                 tune.with_resources(Worker, needs),
                 tune_config=TuneConfig(
-                    reuse_actors=True,
+                    reuse_actors=True,  # 0.05 s a branch; a new one imports torch for seconds
                     search_alg=_Branches(self),
                     scheduler=_Listener(self),
-                    num_samples=-1,
+                    num_samples=-1,  # until the searcher says that it has finished
                 ),
                 run_config=RunConfig(
                     name="sweep",
@@ -73,6 +80,8 @@ class Conductor:
                     verbose=0,
                     stop=_Stop(self),
                     failure_config=FailureConfig(max_failures=0),  # the tree knows better
+                    # Workers have none to give: asked, each would err after its last step, and
+                    # its actor would not be used again.
                     checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                 ),
             ).fit()
@@ -124,6 +133,7 @@ class Conductor:
         """A worker's result. Returns whether it is to go on."""
         number, on = result["branch"], False
         try:
+            # A storage that fails is no branch's own trouble: the next would meet it, too.
             if "storage" in result:
                 raise StorageError(result["storage"])
             if "astray" in result:
@@ -202,10 +212,12 @@ class _Listener(_Silent, FIFOScheduler):  # type: ignore[misc]
     """Tells the conductor what workers report, and workers whether to go on."""
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        # A result with ``done`` would not come here; so no worker says so, and STOP is the answer.
         on = self.conductor.hear(result)
         return str(TrialScheduler.CONTINUE if on else TrialScheduler.STOP)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
+        # The actor has died: what workers raise themselves comes as a result.
         self.conductor.lost(json.loads(trial.config["branch"])["number"])
 
 
@@ -233,8 +245,8 @@ def _signals_restored() -> Iterator[None]:
 
 
 def _quiet() -> None:
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # CSV and JSON that nobody reads
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")  # of a state that nobody resumes
     os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "5")  # epochs in flight, when interrupted
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints at any verbosity
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # we give the reasons

@@ -66,8 +66,10 @@ class Library:
         epoch = stored.record.epoch
         self._figures.of(path)[epoch] = stored.figures()
         seen = self._seen.of(path)
+        # Histories hold the record they were made with; a new one may have more probes.
         for later in [number for number in seen if number >= epoch]:
             del seen[later]
+        # What workers report travels without arrays: those are read when a policy asks.
         if len(stored.record.alive):
             seen[epoch] = _Seen(stored.record.visible())
         if stored.layout:
@@ -114,6 +116,8 @@ class Library:
     def history(self, path: str, epoch: int) -> History:
         """What policies see after this epoch. Raises Lost."""
         newest = self._one(path, epoch)
+        # One for all riders at its end: policies keep what they work out with its records, so that
+        # 150 thresholds cost little more than one.
         if newest.history is None:
             records = tuple(self._one(*place).record for place in self._owners(path, epoch))
             trunk = self.trunk(path)

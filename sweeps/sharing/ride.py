@@ -1,6 +1,18 @@
 """One path is trained for those who ride it, until all have left it or it ends.
 
-A ride knows neither Ray nor torch: it drives whatever can train an epoch.
+A ride knows neither Ray nor torch: it drives whatever can train an epoch. One worker calls
+``advance``, and ``report`` when ``due``; to advance again is to be told yes to what was proposed.
+Kept true, wherever the process is killed:
+
+- Riders decide here, after the epoch and before its record is written: slow policies run side by
+  side, on the device that waits for them, and one that ends the process leaves no record on which
+  it would decide again in the driver, and end that.
+- First the snapshot, then the record, and only then goes the snapshot before: who takes over goes
+  on from the last record, and trains only the epoch in flight again.
+- Every second of every device is charged once, by ``charge``; who pays stands in the record, so
+  that the books survive with the epoch. An epoch trained again adds to what it cost before.
+- Where all have left, the training in memory goes on with the first of them: nothing is read back,
+  and a trial that is alone is never opened again. The others' forks begin at the snapshot.
 """
 
 from __future__ import annotations
@@ -127,6 +139,8 @@ class Ride:
 
     def advance(self) -> None:
         """Train one epoch more and let the riders decide."""
+        # Since the last call the worker has reported and waited for the driver, which is charged to
+        # nobody; what the last epoch did after its record was written is charged to this one.
         self._mark = self.clock() - self._uncharged
         if self._report.proposal:
             self._turn(self._report.proposal)
@@ -134,6 +148,7 @@ class Ride:
         epoch = training.epoch_number + 1
         there = self.store.record(self.path, epoch) if epoch in self._stored else None
         if there and there.measured.issuperset(self._needed(epoch)):
+            # Trained again for a probe, riders come to where nothing is missing: the tree replays.
             self._report.epochs.append((self.path, there.figures()))
             self._report.over = True
         else:
@@ -186,10 +201,12 @@ class Ride:
         """The training where the riders need it, gone on with from the nearest snapshot before."""
         way = line(self.store, self.path)
         if self.careful:
+            # A note of an earlier loss would blame whoever decided then for this one.
             self.store.note_decider(self.path, "")
         self._stored = self.store.epochs(self.path)[0]
         target = min(rider.state.epoch for rider in self._aboard(self.path))
         leg, training = self._nearest(target)
+        # Epochs whose snapshot was not kept, or is damaged, are trained again on the way.
         while True:
             owner, end = way[leg]
             if end >= 0 and training.epoch_number == end:
@@ -230,8 +247,11 @@ class Ride:
         fresh = Stored(record, devices=self.devices, measured=measured, layout=layout)
         was_there = path != self.path or epoch in self._stored
         before = self.store.record(path, epoch) if was_there else None
+        # Riders decide on what the library holds, as the record is not in the store yet.
         self.library.add(path, before.again(fresh) if before else fresh)
 
+        # Who has this epoch behind it needs it no more, unless all have: then it is trained again
+        # to bring them to where they stand.
         paying = [rider for rider in aboard if rider.state.epoch < epoch] or aboard
         deciding = [r for r in aboard if path == self.path and r.state.epoch == epoch - 1]
         decided = self._decide(epoch, deciding)
@@ -251,6 +271,7 @@ class Ride:
         self._report.trained += not begins
         self._report.news |= turned or any(rider.ended for rider in deciding) or epoch in self.marks
 
+        # Not before the record is there: killed above, the path goes on from this older one.
         if self._passing:
             self.store.drop_snapshot(*self._passing)
         stays = turned or self._stays(path, epoch)
@@ -268,6 +289,8 @@ class Ride:
             rider.decide(epoch, history, self.store.fork)
             took[rider.key] = self.clock() - began
         if self.careful and deciding:
+            # It was opened at the last record, and policies are pure: who ended the worker there
+            # before has done so by now. Later epochs are spared the writing.
             self.store.note_decider(self.path, "")
             self.careful = False
         return took
@@ -291,6 +314,8 @@ def charge(
     riders: who needed it, in their order. A decision is paid for by who made it, a probe by the
     first who asked for it, all else by the first of all.
     """
+    # Marginal cost: what others need as well costs them nothing. `gpu_hours_spent` of a trial is
+    # the sum of its charges; `gpu_hours`, as if it were alone, is counted in results/curves.py.
     charges = {key: spent * devices for key, spent in decided.items()}
     for section, spent in seconds.items():
         asking = [rider for rider in riders if section in rider.sections]

@@ -1,4 +1,16 @@
-"""A trial on its way: where it is in the tree of shared training, and what it decided there."""
+"""A trial on its way: where it is in the tree of shared training, and what it decided there.
+
+Aboard a branch it is there twice: the driver's rider, in the tree, and the worker's copy, which
+decides and sends its ``State`` back with every report. Where the next epoch is stored already, the
+driver's own decides, or recalls what it decided when it was last here. Kept true:
+
+- A state depends on the policy's settings and the epochs alone: who decides, when, and how often
+  the way was begun anew makes no difference. So it may be thrown away (``restart``) at any time.
+- A decision is remembered under the digest of the policy's source; after an edit it decides anew,
+  on stored epochs. What a failed trial had decided is not remembered: what failed it may be over.
+- A policy that raises fails alone, here. One that ends its process is found out by the tree, and is
+  not tried again before its source changes: replaying, it would end the driver.
+"""
 
 from __future__ import annotations
 
@@ -146,6 +158,7 @@ class Rider:
             action = None if last else self.policy.decide(history)
             seconds = time.perf_counter() - began
             indicator = self.policy.indicator(history) if self.asks(epoch) else None
+        # Foreign code may raise anything; its first line has to fit into a table.
         except Exception as error:
             first = (str(error).splitlines() or [""])[0]
             self.state.failure = f"{type(error).__name__}: {first}"
@@ -168,6 +181,8 @@ def remembered(known: Mapping[str, Any] | None, policy: Policy) -> tuple[State |
     """
     if known is None or known.get("code") != code(policy):
         return None, False
+    # What failed may pass the next time. Who ended a worker may not try: where others have stored
+    # the epoch since, the driver itself would ask it.
     kept = known["status"] in ("finished", "paused")
     state = State.from_json(known["state"]) if kept else None
     return state, str(known["reason"]).startswith(ENDED_WORKER)
@@ -179,6 +194,7 @@ def code(policy: Policy) -> str:
     Decisions are remembered under it: a policy whose file has changed decides anew.
     """
     kinds: list[type[Settings]] = [type(policy), *(type(probe) for probe in policy.probes())]
+    # A control depends on what the policy decides that it is compared with.
     reference = policy.reference()
     return digest([*map(_source, kinds), *([code(reference)] if reference else [])])
 
@@ -193,6 +209,7 @@ def _source(kind: type[Settings]) -> str:
                 file = Path(inspect.getfile(part))
             except (TypeError, OSError):  # typed into a notebook: never the same again
                 return uuid.uuid4().hex
+            # Ours lean on what lies beside them (selection.py, one_shot.py): edits there count.
             ours = part.__module__.startswith("pruning.")
             files |= set(file.parent.glob("*.py")) if ours else {file}
     whole = hashlib.sha256()

@@ -1,8 +1,22 @@
 """The tree of shared training: who rides which path, and what is to be trained next.
 
-A state machine without Ray, clock or threads. Riders join, follow what is stored, and wait where
-the next epoch is not; whoever waits for the same epoch of the same path rides one branch. Whoever
-trains tells it what happened, and it says who goes on where.
+A state machine without Ray, clock or threads, so that thousands of courses full of kills, damage
+and late riders can be tried (tests/sweeps/test_tree_simulated.py). One driver calls it, from one
+thread. Riders join, follow what is stored, and wait where the next epoch is not; who waits on the
+same path rides one branch. ``next`` hands a branch out; ``report``, ``lost`` or ``astray`` say what
+became of it, and the tree says who goes on where. Kept true after every call:
+
+- A path is trained by one branch at a time. So no epoch is trained twice, unless it was lost, or
+  lacks a probe, or the snapshot to go on from was not kept.
+- A rider is aboard one branch, in one queue, behind the trial it is compared with, paused, or done.
+- Nothing here has to survive: a driver that was killed joins all riders again, and they follow.
+
+A killed worker's branch goes on in ``lost``: its riders read what it has stored, up to the epoch in
+flight, and wait again; the next worker opens their path at its last snapshot.
+
+At first each decision looked through all riders; for 10,000 (`benchmarks.scale`) queues know their
+rank, and trunks their probes. Known limit: who joins late decides on stored epochs here, in the
+driver's own process and time (``_follow_one``), slow policies, too.
 """
 
 from __future__ import annotations
@@ -47,6 +61,7 @@ class _Queue:
 
     def add(self, rider: Rider) -> None:
         self.riders.append(rider)
+        # The longest way first: begun last, it alone would be left running at the end.
         rank = (rider.state.epoch - rider.epochs, rider.order)
         self.rank = min(self.rank, rank) if len(self.riders) > 1 else rank
 
@@ -102,6 +117,8 @@ class Tree:
         A control waits until the trial has ended that it is compared with, which joins before it.
         """
         self.riders[rider.key] = rider
+        # Before anybody waits: dense training measures for all, also for those who leave it early,
+        # or a policy that is added later would need its epochs once more.
         self.announce(rider.trunk, rider.policy)
         self.library.store.know(rider.trunk)
         if rider.after is None:
@@ -123,6 +140,7 @@ class Tree:
     def next(self) -> Branch | None:
         """The branch to train next, the longest first; None if all that is needed is running."""
         while self._order:
+            # Entries stay in the heap when their queue goes, runs, or gets another rank.
             left, order, path = heapq.heappop(self._order)
             queue = self._waiting.get(path)
             if queue and path not in self._running and (left, order) == queue.rank:
@@ -135,11 +153,14 @@ class Tree:
         for path, stored in report.epochs:
             self.library.add(path, stored)
         riders = branch.riders
+        # The worker decided on copies of these riders; theirs are the states that count.
         for rider in riders:
             before, rider.state = _place_of(rider), report.states[rider.key]
             if _place_of(rider) != before:
                 self._losses.pop(rider.key, None)
         on = report.proposal or branch.path
+        # Another branch is on the path proposed: two would train it twice. These riders wait for
+        # what that one stores.
         if report.over or (report.proposal and on in self._running):
             on = ""
         branch.riders = [r for r in riders if r.state.path == on and not r.ended]
@@ -154,19 +175,24 @@ class Tree:
         for rider in riders:
             if rider.key not in going_on:
                 self._place(rider)
+        # A worker may have trained epochs of the paths before its own, too, on its way there.
         for path in {path for path, _ in report.epochs}:
             self._catch_up(path)
         return bool(going_on) and not rest
 
     def _rest(self, aboard: Sequence[Rider], going_on: Sequence[Rider]) -> bool:
+        # The judge is asked though nobody goes on: it takes down how far those aboard have come.
         if self.judge is None or not self.judge.hopeless(aboard, going_on) or not going_on:
             return False
+        # Who is waited for is not paused: its control would wait for ever.
         return not any(rider.key in self._dependents for rider in going_on)
 
     def lost(self, number: int, reason: str) -> None:
         """A branch has ended without a word: its riders go on from what is stored."""
         branch = self._branches[number]
         self._finish(branch)
+        # A policy may end its process (os.kill, out of memory), and takes all aboard with it. After
+        # one loss it may have been the machine; from then on the worker notes who decides.
         decider = self.library.store.decider(branch.path) if branch.careful else ""
         blamed = [rider for rider in branch.riders if rider.key == decider]
         if blamed:
@@ -174,6 +200,8 @@ class Tree:
         else:
             blamed = branch.riders
         for rider in branch.riders:
+            # What it stored and could not report any more is not trained again, and counts as
+            # progress: machines that are taken away now and then fail nobody.
             self._follow(rider)
             if _place_of(rider) != branch.began[rider.key]:
                 self._losses[rider.key] = 0
@@ -187,6 +215,7 @@ class Tree:
         self._finish(branch)
         for rider in branch.riders:
             self._restart(rider)
+            # A machine that does not see the storage finds nothing each time: this has to end.
             self._blame(rider, reason)
             self._place(rider)
 
@@ -211,7 +240,7 @@ class Tree:
     def _end(self, rider: Rider) -> None:
         try:
             course = self._course(rider)
-        except Lost:
+        except Lost:  # it ended on epochs of which one was damaged or removed since
             self._restart(rider)
             return self._place(rider)
         self.ended.append((rider, course))
@@ -221,6 +250,7 @@ class Tree:
     def _compare(self, control: Rider, before: Rider | None) -> None:
         """Place a control, once the one has ended that it is compared with."""
         if before is None:
+            # Who ended its worker in an earlier run does not join again, see Driver._join.
             control.state.failure = "the policy it is compared with is not tried again"
         elif before.state.failure is not None:
             control.state.failure = f"the policy it is compared with failed: {before.state.failure}"
@@ -243,7 +273,7 @@ class Tree:
     def _restart(self, rider: Rider) -> None:
         """Back to the trunk, believing nothing that was read before."""
         self.library.forget()
-        self.library.store.know(rider.trunk)
+        self.library.store.know(rider.trunk)  # its description may be what was lost
         rider.restart()
 
     def _course(self, rider: Rider) -> list[Stored]:
@@ -259,6 +289,7 @@ class Tree:
             return False
         if rider.knows(epoch):
             rider.recall(epoch)
+            # Only decisions describe the fork they lead to; of one recalled, that may be gone.
             if self.library.store.path(rider.state.path) is None:
                 rider.restart()
         else:
@@ -275,6 +306,8 @@ class Tree:
 
     def _begin(self, path: str, waiting: list[Rider]) -> Branch:
         del self._waiting[path]
+        # They need not stand at the same epoch: on a path that is stored, who lacks a probe waits
+        # further back. The ride begins there.
         riders = sorted(waiting, key=lambda rider: rider.order)
         careful = any(self._losses.get(rider.key) for rider in riders)
         began = {rider.key: _place_of(rider) for rider in riders}

@@ -43,7 +43,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.order = json.loads(new_config["branch"])
         self.ride: Ride | None = None
-        return True
+        return True  # after False, Tune's fit() did not come back
 
     def cleanup(self) -> None:
         if self.team:
@@ -53,6 +53,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         from sweeps.sharing.library import Lost
         from sweeps.storage.files import StorageError
 
+        # Nothing is raised: Tune ends the actor of a trial that has failed, and the next branch
+        # would wait for torch to be imported once more.
         try:
             report = self._step()
         except StorageError as error:
@@ -73,6 +75,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             if ride.due or time.monotonic() - began > REPORT_SECONDS:
                 break
         report = ride.report()
+        # Warnings of a worker are seen by nobody: the driver tells each file once.
         damaged = sorted(ride.store.files.damaged)
         content = json.dumps({**report.to_json(), "damaged": damaged})
         return {"report": content}
@@ -92,6 +95,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         order = self.order
         if os.path.isdir(order["folder"]):
             os.chdir(order["folder"])  # what a sweep file names by a relative path is there
+        # Without it each of several on a machine takes all its cores, and they stand in each
+        # other's way.
         torch.set_num_threads(order["threads"])
         if self.team is None:
             device = "cuda" if order["gpus"] else "cpu"

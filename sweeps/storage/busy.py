@@ -21,6 +21,7 @@ def refuse_if_busy(files: Files) -> None:
     for entry in files.entries("locks"):
         watch, first = Watch(), files.read_plain(entry.name)
         held = first
+        # Files of others that lie there hold nobody up.
         while held is not None and "token" in holder_of(held):
             if held != first:
                 raise busy(files, holder_of(held))

@@ -8,7 +8,9 @@ from typing import Any
 
 from pruning.errors import InputError
 
+# 409: S3 answers so where two conditional writes meet.
 PASSING_STATUS = {408, 409, 425, 429, 500, 502, 503, 504}
+# By name: they belong to aiohttp, botocore and others, which need not be installed.
 PASSING_ERRORS = {
     "ClientConnectionError",
     "ClientPayloadError",

@@ -78,6 +78,8 @@ def prune(
     def refuse(holder: dict[str, Any]) -> None:
         raise busy(store.files, holder)
 
+    # What to lock is seen before, what goes only under the locks: a driver may have been at work
+    # in between.
     before = survey(store)
     tasks = {path.task.address() for path in before.paths.values() if path.task}
     names = [f"task-{task}" for task in tasks]
@@ -246,6 +248,7 @@ def _leaves_first(found: Survey, addresses: Iterable[str]) -> list[StoredPath]:
 
 def _files(paths: Iterable[StoredPath]) -> list[Entry]:
     """Their files, what a path is after all it holds."""
+    # Interrupted, the rest can still be told apart, and be removed by the next call.
     return [
         entry
         for path in paths

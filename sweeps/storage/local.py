@@ -13,6 +13,7 @@ from pathlib import Path
 from sweeps.storage.base import Entry, Files, checked
 from sweeps.storage.errors import failed, unusable
 
+# What disks say that know no hard links.
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK}
 
 
@@ -43,6 +44,7 @@ class LocalFiles(Files):
 
     def create(self, name: str, data: bytes) -> bool:
         with self._explained("creating", name), self._temporary(name, data) as temporary:
+            # A link appears with all its content, or not at all; O_EXCL shows an empty file first.
             try:
                 os.link(temporary, self._path(name))
             except FileExistsError:
@@ -78,6 +80,7 @@ class LocalFiles(Files):
             for folder, below, names in os.walk(start, onerror=_raise_unless_gone):
                 below[:] = [name for name in below if not name.startswith(".")]
                 for path in (Path(folder, name) for name in names if not name.startswith(".")):
+                    # Another driver may drop a snapshot while we walk.
                     with contextlib.suppress(FileNotFoundError):
                         status = path.stat()
                         name = path.relative_to(root).as_posix()
@@ -92,6 +95,7 @@ class LocalFiles(Files):
         """A file with this content beside the one meant, safely on disk; gone afterwards."""
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
+        # A writer that is killed leaves it behind: hidden, never listed, and never read.
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -105,6 +109,7 @@ class LocalFiles(Files):
         """One at a time in this folder, where the disk knows flock."""
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
+        # A file of its own, and none that is renamed: a lock on what was replaced holds nobody up.
         with open(path.parent / ".guard", "ab") as guard:
             with contextlib.suppress(OSError):
                 fcntl.flock(guard, fcntl.LOCK_EX)

@@ -1,8 +1,16 @@
 """A lease on the storage for one driver, renewed while its process lives.
 
-A lock is a file, made with `Files.create` and changed only with `Files.swap`: of any number who
-want it, or see it dead, exactly one gets it, as far as these promise it for the storage. Clocks of
-two machines are never compared.
+`locked` is how to take some: the driver of a sweep does for its tasks and its name, and so does who
+tidies the storage. A lock is a file, as object stores know no flock, and not all shared disks do.
+It is made with `Files.create` and changed only with `Files.swap`. Kept true:
+
+- Of any number who want it, or see it dead, exactly one gets it, as far as these promise it.
+- Clocks of two machines are never compared: a holder elsewhere lives as long as its file changes,
+  by the clock of who looks on. Here it lives as long as its process, and is followed at once.
+- An answer that the storage lost costs no lock: the file holds a token that is only its holder's.
+- Who slept for longer than STALE_SECONDS finds that out with its next beat, and leaves the lock to
+  who has it. A sweep does not ask for ``lost``: two drivers may train an epoch twice, to the same
+  end.
 """
 
 from __future__ import annotations
@@ -21,7 +29,7 @@ from typing import Any
 from sweeps.storage.files import Files, StorageError
 
 BEAT_SECONDS = 5.0
-STALE_SECONDS = 60.0
+STALE_SECONDS = 60.0  # twelve beats: the storage may fail for some of them
 POLL_SECONDS = 1.0
 REMOTE_POLL_SECONDS = 3.0
 
@@ -62,6 +70,7 @@ class Lock:
         if holder_of(self._content).get("pid") != os.getpid():
             return  # never taken, or by the process that we are a fork of
         with self._turn, contextlib.suppress(StorageError):
+            # Under the turn: a beat in between would change what is to be deleted.
             self._released.set()
             content, self._content = self._content, b""
             self._change(content, None)
@@ -78,6 +87,7 @@ class Lock:
         if held is None:
             watch.alive = False
             taken = self._files.create(self._file, ours)
+        # Our own: it was made, and the answer lost; `create` saw it as somebody else's.
         elif holder_of(held).get("token") == self._token:
             ours, taken = held, True
         else:
@@ -92,6 +102,7 @@ class Lock:
             with self._turn:
                 if released.is_set():
                     return
+                # A storage out of reach for a while: the next beat may get through in time.
                 with contextlib.suppress(StorageError):
                     ours = self._written()
                     if not self._change(self._content, ours):
@@ -116,6 +127,7 @@ class Lock:
                 "host": socket.gethostname(),
                 "boot": _boot(),
                 "pid": os.getpid(),
+                # Process numbers come again, with another begin.
                 "started": _started(os.getpid()),
                 "token": self._token,
                 "beat": time.time(),
@@ -135,7 +147,8 @@ class Watch:
     def look(self, content: bytes) -> None:
         """Take note of the lock's content."""
         now = time.monotonic()
-        # If we slept for long ourselves, the holder may just not have been able to wake yet.
+        # Machines are suspended: if we slept for an hour, the holder may have, too, and not have
+        # woken yet. So a look counts for no more than three polls of silence.
         since = min(now - self._looked, 3 * REMOTE_POLL_SECONDS)
         self._silent = self._silent + since if content == self.content else 0.0
         self.content, self._looked = content, now
@@ -150,6 +163,7 @@ def locked(
     locks = [Lock(files, name, owner) for name in sorted(set(names))]
     with contextlib.ExitStack() as stack:
         for lock in locks:
+            # Before it is had: Ctrl-C while we wait gives up those we hold, and harms no other.
             stack.callback(lock.release)
             lock.acquire(wait)
         yield locks
@@ -174,7 +188,7 @@ def _gone(holder: dict[str, Any]) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except OSError:  # another user's: it is there
         pass
     started = _started(pid)
     return started is not None and started != holder.get("started")
@@ -195,4 +209,5 @@ def _started(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    # Who started a driver that was killed may never ask how it ended, and leave a zombie.
     return "dead" if fields[0] in "ZX" else fields[19]

@@ -1,6 +1,16 @@
 """The storage's files at any fsspec address: ``s3://bucket/prefix``, ``memory://name``, ...
 
-Credentials and endpoint are found in the environment. What may pass is tried a few times.
+Credentials and endpoint are found in the environment. Any thread may call, and a fork of us; only
+``_try`` waits. Kept true:
+
+- What may pass (500, 503, a connection that breaks) is tried a few times, and only here: fsspec and
+  boto would each try as often for themselves, and wait within our waiting.
+- The answer to a write may be lost, and the write done. So `create` and `swap` look what is there
+  when they are refused: if it is what they wrote, they have won. This asks their callers for
+  contents that nobody else writes, as a lock's are.
+- Nothing is remembered of what is there: other machines write to the same address.
+- A missing file is None; a missing bucket is an error, or a mistyped one would count as empty, and
+  all that was ever trained as lost.
 """
 
 from __future__ import annotations
@@ -35,6 +45,7 @@ CHECK_WAITS = (1.0, 2.0)
 
 S3 = ("s3", "s3a")
 # One try a call, as the waiting is done here; one request a read; nothing remembered of listings.
+# (s3fs asks for a file's size first, where it may read with several at a time.)
 S3_OPTIONS: dict[str, Any] = {
     "use_listings_cache": False,
     "max_concurrency": 1,
@@ -69,9 +80,11 @@ class RemoteFiles(Files):
         self._waits = WAITS if waits is None else waits
 
     def check(self) -> None:
+        # Who has mistyped an address waits for seconds, not for the patience of a sweep.
         quick = RemoteFiles(self.address, CHECK_WAITS)
         probe = f".probe-{uuid.uuid4().hex}"
         try:
+            # Servers that speak S3 may ignore If-None-Match, and then let two drivers in at once.
             quick.create(probe, b"probe")
             twice = quick.create(probe, b"another probe")
             quick.delete(probe)
@@ -104,12 +117,13 @@ class RemoteFiles(Files):
 
         with self._alone():
             created = self._try("creating", name, put)
-            # The answer to an earlier try may have been lost on its way.
+            # Refused by ourselves: an earlier try was written, and its answer lost on the way.
             return created or (tries > 1 and self.read_plain(name) == data)
 
     def swap(self, name: str, old: bytes, new: bytes | None) -> bool:
         def change(system: Any, path: str) -> bool:
             condition = {}
+            # The tag before the content: who writes in between makes the tag old, and us refused.
             if self._protocol in S3:
                 condition["IfMatch"] = system.info(path)["ETag"]
             if _cat(system, path) != old:
@@ -120,6 +134,8 @@ class RemoteFiles(Files):
 
         with self._alone():
             swapped = self._try("replacing", name, _or_else(False, change))
+            # Deleted by a try whose answer was lost looks as if deleted by another; to a lock that
+            # is given up it is the same.
             return swapped or (new is not None and self.read_plain(name) == new)
 
     def delete(self, name: str) -> None:
@@ -139,6 +155,7 @@ class RemoteFiles(Files):
             found = {
                 full.removeprefix(root): info
                 for full, info in system.find(path, detail=True).items()
+                # Object stores have no folders: what is below ``pat`` would be that of ``paths``.
                 if full.startswith(f"{path}/")
             }
             return [
@@ -177,6 +194,7 @@ def _connected(address: str, protocol: str) -> tuple[Any, str]:
     None survives a fork, and none is ever dropped: a fork that did would harm its parent's.
     """
     settings = frozenset(pair for pair in os.environ.items() if pair[0].startswith("AWS_"))
+    # fsspec's own cache knows nothing of the environment, and a fork drops what is in it.
     key = (os.getpid(), "s3" if protocol in S3 else address, settings)
     system = _systems.get(key) or _systems.setdefault(key, _connect(address, protocol))
     root = str(system._strip_protocol(address)).rstrip("/")
@@ -203,7 +221,7 @@ def _connect(address: str, protocol: str) -> Any:
     except Exception as error:
         raise unusable(address, error) from None
     if protocol in S3:
-        system.retries = 1
+        system.retries = 1  # s3fs's own tries, which no option names
     return system
 
 
@@ -213,6 +231,7 @@ def _cat(system: Any, path: str) -> bytes:
 
 def _remove(system: Any, path: str, condition: Mapping[str, str]) -> None:
     if condition:
+        # s3fs deletes without conditions only.
         bucket, key, _ = system.split_path(path)
         system.call_s3("delete_object", Bucket=bucket, Key=key, **condition)
     else:
@@ -226,6 +245,7 @@ def _or_else(default: T, call: Call[T]) -> Call[T]:
         try:
             return call(system, path)
         except FileNotFoundError as error:
+            # s3fs raises the same for both.
             if is_missing_bucket(error):
                 raise
             return default

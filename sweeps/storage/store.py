@@ -106,6 +106,7 @@ class Stored:
 
     def again(self, other: Stored) -> Stored:
         """This and the same epoch trained once more: what either measured, and both their costs."""
+        # Seconds are those of one training, as a trial alone has one; charges are all there were.
         seconds = {**other.record.seconds, **self.record.seconds}
         probes = {**other.record.probes, **self.record.probes}
         charges = dict(self.charges)
@@ -178,6 +179,7 @@ class Store:
     def know(self, branching: Branching) -> str:
         """The address of a path, whose description is kept."""
         address = branching.address
+        # A damaged description is written again: it says no more than who asks knows.
         if self.path(address) is None:
             content = json.dumps(branching.to_json()).encode()
             self.files.write(f"paths/{address}/path", content)

@@ -150,6 +150,8 @@ def stored_paths(store: Store, entries: list[Entry] | None = None) -> dict[str, 
 def _branching(store: Store, address: str) -> Branching | None:
     try:
         found = store.path(address)
+        # A file put there by hand may name itself its parent, and the way to the trunk be endless;
+        # no digest holds itself. A trunk of an older FORMAT is whole under its old address.
         if found is None or (found.task is None and found.address != address):
             return None
         return found if isinstance(found.seed, int) else None
@@ -183,6 +185,7 @@ def _sweep(entry: Entry, content: Any, paths: Mapping[str, StoredPath]) -> Store
         return None
     trunks = {}
     for key, seed in seeds.items():
+        # A sweep's file does not say whether its trials shared; what is stored does.
         alone = Branching(task=task, seed=seed, alone=key).address
         shared = Branching(task=task, seed=seed).address
         trunks[key] = alone if alone in paths else shared

@@ -60,6 +60,7 @@ def _check(uri: str, turn: ExitStack) -> None:
         raise TrackingError(uri, "MLflow no longer keeps runs in a folder of files")
     else:
         raise TrackingError(uri, "this kind of address is not known")
+    # A client that is asked makes MLflow's tables, for seconds: that is left to the first session.
     if not exists:
         return
     bounds = {"MAX_RETRIES": "0", "TIMEOUT": str(CHECK_SECONDS)}

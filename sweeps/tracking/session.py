@@ -81,6 +81,7 @@ class Session:
 
     def resume(self, trial: TrialRun) -> None:
         row = self._row(trial)
+        # Replayed, a trial that has ended would show another time of its end.
         if row.status != "FINISHED":
             self._reopen(row, "RUNNING")
 
@@ -178,6 +179,7 @@ class Session:
         texts = {key: value for key, value in texts.items() if key not in row.params}
         marks = {_name(key): str(value)[:5000] for key, value in (tags or {}).items()}
         marks = {key: value for key, value in marks.items() if row.tags.get(key) != value}
+        # MLFLOW_ENABLE_ASYNC_LOGGING would have it done later, and its failure told to nobody.
         self.client.log_batch(
             row.id,
             metrics,
@@ -208,6 +210,7 @@ def _experiment(client: MlflowClient, uri: str, name: str, artifacts: Path | Non
         folder = None if server or beside is None else beside.absolute()
         kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the runs
         return str(client.create_experiment(name, folder and folder.as_uri(), kind))
+    # Its name stays taken, and nothing can be logged to it.
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

@@ -156,6 +156,7 @@ class Tracker:
         """Keep the queue for later, and forget what the database held: it may not hold it now."""
         if not self._wait:
             _log.warning("MLflow is away, the sweep goes on: %s", one_line(error, self._uri))
+        # The call that failed may have been done: a new session reads what there is first.
         self._session = None
         self._wait = min(60.0, 2 * self._wait or 1.0)
         self._retry_at = time.monotonic() + self._wait
