@@ -11,7 +11,7 @@ from simulated import Killed, Whim, World, alone
 
 from pruning import Policy, Prune
 from pruning.history import History
-from sweeps.sharing.ride import charge
+from sweeps.sharing.charges import charge
 from sweeps.sharing.rider import ENDED_WORKER, Rider
 from sweeps.storage.store import Branching
 
