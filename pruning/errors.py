@@ -36,3 +36,8 @@ def explain(error: ValidationError, prefix: str = "") -> InputError:
     value = repr(first["input"])
     shown = value if len(value) <= 60 else value[:57] + "..."
     return InputError(f"{field}: {shown} is not allowed: {message[0].lower()}{message[1:]}")
+
+
+def one_line(error: Exception) -> str:
+    """An error's text in one line."""
+    return " ".join(str(error).split())

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pruning.errors import InputError, unknown
+from pruning.errors import InputError, one_line, unknown
 from pruning.structure.network import Network
 from pruning.training import models
 from pruning.training.loop import Training
@@ -69,7 +69,7 @@ def _write(model: nn.Module, samples: Tensor, file: Path, kind: str, about: str)
     except (InputError, OSError):
         raise
     except Exception as error:  # torch.export refuses networks in many ways
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)[:300]
         raise InputError(f"--format: {kind!r} cannot hold this network ({reason})") from None
     difference = float((expected - found).abs().max())
     if not torch.allclose(expected, found, rtol=1e-4, atol=1e-5):

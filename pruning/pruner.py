@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pruning.actions import Action, Mask
 from pruning.history import History, Record
+from pruning.meter import Meter
 from pruning.policies import Policy
 from pruning.randomness import global_stream
 from pruning.saliency import ActivationSaliency, Probe, Saliency
@@ -19,7 +20,6 @@ from pruning.structure.aside import Sample, untouched
 from pruning.structure.feature_maps import unwatched
 from pruning.structure.network import Network
 from pruning.structure.renew import renew
-from pruning.training.meter import Meter
 
 
 class Pruner:

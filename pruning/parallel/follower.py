@@ -19,10 +19,11 @@ import torch
 from pruning.actions import from_json
 from pruning.history import Record
 from pruning.parallel.calls import Call
-from pruning.parallel.group import Alone, Group, meeting_place
+from pruning.parallel.group import Group, meeting_place
 from pruning.saliency import Probe
 from pruning.saliency.registry import probe
 from pruning.training import snapshot
+from pruning.training.alone import Alone
 from pruning.training.batches import Share
 from pruning.training.loop import Training
 from pruning.training.task import Task

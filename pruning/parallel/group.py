@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,36 +15,11 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from pruning.parallel.batch_norm import WholeBatch
+from pruning.training.alone import Alone, Loss
 from pruning.training.batches import Batch, Share
 
 PATIENCE = timedelta(minutes=10)
 """So long one process waits for another that lives and does not come."""
-
-Loss = Callable[[Batch], tuple[Tensor, Tensor, int]]
-"""From a batch to its mean loss, its number of right answers and of samples."""
-
-
-class Alone:
-    """A process that trains by itself: all is its own, and it waits for nobody."""
-
-    share = Share()
-    """Which part of each batch is this process's."""
-    stream: tuple[int | str, ...] = ()
-    """What its draws of dropout depend on, beside seed and epoch."""
-
-    def sum(self, values: Tensor) -> Tensor:
-        """The sum over the processes."""
-        return values
-
-    def wrapped(self, model: nn.Module, loss: Loss) -> AbstractContextManager[Loss]:
-        """The loss of the model, to be trained: as of the whole batch.
-
-        Batch norms see the whole batch, and gradients are added up over the processes.
-        """
-        return nullcontext(loss)
-
-
-ALONE = Alone()
 
 
 def meeting_place(file: str, count: int) -> Any:

@@ -15,12 +15,13 @@ from pruning.actions import Action
 from pruning.history import Record
 from pruning.parallel.calls import Call
 from pruning.parallel.follower import begun_or_resumed, one_line
-from pruning.parallel.group import ALONE, Alone, Group, meeting_place
+from pruning.parallel.group import Group, meeting_place
 from pruning.parallel.member import Member, TeamError, cause_among
 from pruning.saliency import Probe
 from pruning.saliency.registry import specify
 from pruning.structure.layout import Layout
 from pruning.training import snapshot
+from pruning.training.alone import ALONE, Alone
 from pruning.training.batches import Share
 from pruning.training.loop import Training
 from pruning.training.task import Task

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable
-from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BeforeValidator, PlainSerializer
 
 from pruning.actions import Prune
 from pruning.history import History
 from pruning.policies.base import Policy
+from pruning.policies.named import AnyPolicy
 from pruning.settings import canonical
-
-
-def _parse(given: Any) -> Policy:
-    from pruning.policies.registry import policy  # knows the controls, too
-
-    return policy(given)
-
-
-def _specify(chosen: Policy) -> Any:
-    from pruning.policies.registry import specify
-
-    return specify(chosen)
-
-
-AnyPolicy = Annotated[Policy, BeforeValidator(_parse), PlainSerializer(_specify)]
 
 
 class Control(Policy):

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pruning.meter import Meter
 from pruning.saliency.base import ActivationSaliency
 from pruning.structure.activations import Forewarn, Site
 from pruning.structure.feature_maps import FeatureMaps
 from pruning.structure.layout import Ints
 from pruning.structure.network import Network
-from pruning.training.meter import Meter
 
 Pool = Callable[[Tensor], Tensor]
 """The mean over the processes that train one network together, each weighted by its part of every

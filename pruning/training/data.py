@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from pruning.errors import InputError
+from pruning.errors import InputError, one_line
 from pruning.randomness import generator
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
-from pruning.training.sources import Arrays, Sets, one_line, read
+from pruning.training.samples import Arrays, Sets
+from pruning.training.sources import read
 from pruning.training.task import Augment, DataSpec
 
 

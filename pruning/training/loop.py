@@ -16,16 +16,16 @@ from torch.nn.functional import cross_entropy
 from pruning.actions import Action
 from pruning.errors import InputError
 from pruning.history import Record
-from pruning.parallel.group import ALONE, Alone
+from pruning.meter import Meter
 from pruning.pruner import Pruner
 from pruning.randomness import global_stream
 from pruning.saliency import Probe
 from pruning.structure.aside import Sample
 from pruning.structure.layout import Layout
 from pruning.training import models
+from pruning.training.alone import ALONE, Alone
 from pruning.training.batches import Batch, Batches, Share
 from pruning.training.data import Data, load
-from pruning.training.meter import Meter
 from pruning.training.task import Task
 
 _EVALUATION_BATCH = 1024

@@ -12,8 +12,11 @@ import torchvision
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from pruning.errors import unknown
-from pruning.training.sources import SMALL, Arrays, Sets, labels_of, one_line, samples_of
+from pruning.errors import one_line, unknown
+from pruning.training.samples import Arrays, Sets, labels_of, samples_of
+
+SMALL = 2**30
+"""Bytes up to which a set is held in memory as float32."""
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 

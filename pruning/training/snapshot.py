@@ -16,8 +16,8 @@ from torch import Tensor
 
 from pruning.actions import Mask, from_json
 from pruning.history import Record
-from pruning.parallel.group import ALONE, Alone
 from pruning.saliency import Probe
+from pruning.training.alone import ALONE, Alone
 from pruning.training.loop import Training
 from pruning.training.task import Task
 

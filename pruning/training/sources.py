@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from pruning.errors import unknown
+from pruning.errors import one_line, unknown
 from pruning.names import import_dotted, is_dotted
+from pruning.training.samples import Arrays, Sets, labels_of, samples_of
 from pruning.training.task import DataSpec
-
-SMALL = 2**30
-"""Bytes up to which a set is held in memory as float32."""
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """Samples [n, ...] and labels [n], with the parts the source has of its own."""
-
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor] | None = None
-    test: tuple[Tensor, Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class Sets:
-    """Datasets with the parts the source has of its own, and the transforms of a sample."""
-
-    train: Dataset[Any]
-    validation: Dataset[Any] | None
-    test: Dataset[Any] | None
-    shape: tuple[int, ...]
-    classes: int
-    augment: Callable[[Any], Tensor]
-    prepare: Callable[[Any], Tensor]
-    normalize: dict[str, list[float]] | None = None
 
 
 def read(spec: DataSpec) -> Arrays | Sets:
@@ -97,22 +70,6 @@ def _from_mapping(arrays: Mapping[str, Any], where: str) -> Arrays:
     return Arrays(train, part("_val"), part("_test"))
 
 
-def samples_of(values: Any) -> Tensor:
-    """float32 [n, features] or [n, channels, height, width]; bytes become fractions."""
-    array = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
-    scaled = array.float() / 255 if array.dtype == torch.uint8 else array.float()
-    if scaled.ndim == 3:
-        return scaled.unsqueeze(1)
-    if scaled.ndim == 4 and scaled.shape[-1] in (1, 3) and scaled.shape[1] not in (1, 3):
-        return scaled.permute(0, 3, 1, 2).contiguous()
-    return scaled
-
-
-def labels_of(values: Any) -> Tensor:
-    array = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
-    return array.long().flatten()
-
-
 def _custom(spec: DataSpec) -> Arrays | Sets:
     load_data = import_dotted(spec.source)
     try:
@@ -141,8 +98,3 @@ def _custom(spec: DataSpec) -> Arrays | Sets:
     return Sets(
         train, validation, test, tuple(sample.shape), classes, torch.as_tensor, torch.as_tensor
     )
-
-
-def one_line(error: Exception) -> str:
-    """An error's text in one line."""
-    return " ".join(str(error).split())

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pruning.meter import Meter
 from pruning.saliency import ActivationDensity, FeatureTaylor
 from pruning.saliency.watching import Watcher
 from pruning.structure.network import Network
 from pruning.structure.survey import survey
-from pruning.training.meter import Meter
 from pruning.training.models import small_cnn, small_mlp
 
 DENSITY = ActivationDensity()

@@ -18,10 +18,10 @@ from torch.nn.functional import cross_entropy
 
 from pruning import EPI, AtEpoch, Pruner, Saliency, saliency
 from pruning.history import Record
+from pruning.meter import Meter
 from pruning.structure import Network
 from pruning.structure.aside import Sample
 from pruning.training import snapshot
-from pruning.training.meter import Meter
 from pruning.training.trial import Trial
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used

@@ -14,6 +14,7 @@ from small_tasks import assert_same_bits, digits_task, state_of
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pruning.meter import Meter
 from pruning.policies import Prune
 from pruning.pruner import Pruner
 from pruning.saliency import ActivationDensity, FeatureTaylor, Saliency
@@ -22,7 +23,6 @@ from pruning.structure.aside import Sample, untouched
 from pruning.structure.feature_maps import unwatched
 from pruning.structure.network import Network
 from pruning.training.loop import Training
-from pruning.training.meter import Meter
 from pruning.training.models import small_cnn, small_resnet
 
 BOTH = [ActivationDensity(), FeatureTaylor()]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 ABOVE = {"ray", "mlflow", "optuna", "sweeps", "cluster", "dashboards", "earlyprune"}
@@ -31,15 +28,3 @@ def test_importing_all_of_it_loads_nothing_from_above() -> None:
     imported, loaded = json.loads(run.stdout.splitlines()[-1])
     assert len(imported) == len(MODULES) - 1  # all but pruning itself
     assert not ABOVE & set(loaded)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_import_names_them_either(path: Path) -> None:
-    """Not even inside a function."""
-    named = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            named |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            named.add(node.module.partition(".")[0])
-    assert not ABOVE & named
