@@ -16,9 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import epochs, gpu, gpu_plan, output, packages, pictures
-from benchmarks.gpu_measure import around
-from benchmarks.gpu_runs import Pace, Runs
+from benchmarks import epochs, output, pictures
+from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu import packages
+from benchmarks.gpu import plan as plans
+from benchmarks.gpu.measure import around
+from benchmarks.gpu.runs import Pace, Runs
 
 
 @pytest.fixture(autouse=True)
@@ -62,15 +65,15 @@ def test_epochs(
 
 def test_gpu_benchmark_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that cannot be had costs its own rows only."""
-    plan = replace(gpu_plan.tiny(None), networks=("no_such_network", "small_cnn"))
-    monkeypatch.setattr(gpu_plan, "tiny", lambda cifar: plan)
+    plan = replace(plans.tiny(None), networks=("no_such_network", "small_cnn"))
+    monkeypatch.setattr(plans, "tiny", lambda cifar: plan)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
     assert gpu.main(["--out", str(tmp_path), "--epochs", "4", "--no-tests"]) == 1
 
     summary = read(tmp_path / "summary.json")
     rows = summary["runs"]
-    runs = len(gpu_plan.policies(4))
+    runs = len(plans.policies(4))
     assert not summary["gpu"]
     assert "No GPU figure exists yet" in summary["note"]
     assert [row["status"] for row in rows] == ["failed"] * runs + ["done"] * runs
@@ -90,17 +93,17 @@ def test_as_many_epochs_as_the_time_allows() -> None:
     def fitting(seconds: float) -> int:
         cpu = torch.device("cpu")
         deadline = time.perf_counter() + seconds
-        runs = Runs(replace(gpu_plan.tiny(None), most_epochs=30), 0, cpu, deadline, print, print)
+        runs = Runs(replace(plans.tiny(None), most_epochs=30), 0, cpu, deadline, print, print)
         return runs.fitting([Pace(startup=1, tuning=1, epoch=3), Pace(1, 1, 1)])
 
     assert fitting(400) == 15  # 5 runs of both: 5 * (2 * 3 + 4 * epochs) * 1.15 < 400
-    assert fitting(1) == gpu_plan.LEAST_EPOCHS
+    assert fitting(1) == plans.LEAST_EPOCHS
     assert fitting(10_000) == 30
 
 
 def test_a_run_without_time_is_stopped() -> None:
     rows: list[dict[str, Any]] = []
-    plan, late = gpu_plan.tiny(None), time.perf_counter() - 1
+    plan, late = plans.tiny(None), time.perf_counter() - 1
 
     row = Runs(plan, 0, torch.device("cpu"), late, print, rows.append).one(
         "small_cnn", "dense", 6, late
