@@ -16,12 +16,13 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import epochs, output, pictures
+from benchmarks import output, pictures
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import packages
 from benchmarks.gpu import plan as plans
 from benchmarks.gpu.measure import around
 from benchmarks.gpu.runs import Pace, Runs
+from benchmarks.speed import epochs
 
 
 @pytest.fixture(autouse=True)
