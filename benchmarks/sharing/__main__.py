@@ -23,6 +23,7 @@ import yaml
 
 from benchmarks.output import command, made, table, write_json
 from benchmarks.sharing.plain_tune import FINALS
+from benchmarks.trained import trainings
 from sweeps.judging.table import read_rows
 from sweeps.results.rows import Row
 from sweeps.storage.store import Store
@@ -78,18 +79,6 @@ def swept(config: Path, folder: Path, *options: str) -> dict[str, Any]:
         "hours": sum(row["gpu_hours_spent"] for row in rows),
         "rows": {row["trial"]: row for row in rows},
     }
-
-
-def trainings(store: Store) -> list[int]:
-    """How often each stored epoch was trained, the untrained networks left out."""
-    found = []
-    for entry in store.files.entries("paths"):
-        _, path, name = entry.name.split("/")
-        kind, _, number = name.partition("-")
-        if kind == "record" and int(number):
-            stored = store.record(path, int(number))
-            found.append(stored.trained if stored else 0)
-    return found
 
 
 def plain(config: Path, folder: Path, *options: str) -> dict[str, Any]:

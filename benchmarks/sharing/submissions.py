@@ -28,7 +28,7 @@ from benchmarks.chaos.machines import Machines
 from benchmarks.chaos.ray_nodes import SERVER, RayNodes
 from benchmarks.chaos.servers import Server, mlflow
 from benchmarks.output import command, made, table, write_json
-from benchmarks.sharing.__main__ import trainings
+from benchmarks.trained import trainings
 from cluster.jobs import DRIVER_MEMORY, Jobs
 from sweeps.judging.table import read_rows
 from sweeps.storage.store import Store
