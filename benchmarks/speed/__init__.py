@@ -1,1 +1,1 @@
-"""What a pruned epoch and a forecast cost."""
+"""What a pruned epoch and a forecast cost; ``python -m benchmarks.speed --help``."""
