@@ -1,67 +1,25 @@
-"""The benchmarks run to their end and write what they promise."""
+"""The GPU benchmark, tiny and on a CPU: it runs to its end and writes what it promises."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from PIL import Image
 
-from benchmarks import output, pictures
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import packages
 from benchmarks.gpu import plan as plans
 from benchmarks.gpu.measure import around
 from benchmarks.gpu.runs import Pace, Runs
-from benchmarks.speed import epochs
-
-
-@pytest.fixture(autouse=True)
-def _torch_as_before() -> Iterator[None]:
-    threads, tuning = torch.get_num_threads(), torch.backends.cudnn.benchmark
-    yield
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = tuning
 
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def jpeg(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    file = BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=100)
-    return np.frombuffer(file.getvalue(), dtype=np.uint8)
-
-
-def test_epochs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    early = replace(epochs.quickstart(), cut_after=1)
-    monkeypatch.setattr(epochs, "quickstart", lambda: early)
-    file = tmp_path / "epochs.json"
-
-    assert epochs.main(["--repeats", "1", "--json", str(file)]) == 0
-
-    found = read(file)
-    assert [row["ratio"] for row in found["rows"]] == [0.0, 0.5, 0.7]
-    macs = [row["macs"] for row in found["rows"]]
-    assert macs == sorted(macs, reverse=True)
-    assert len(set(macs)) == 3
-    assert all(len(row["seconds"]) == 1 and row["time_share_min"] > 0 for row in found["rows"])
-    assert found["device"] == "CPU, 1 thread"
-    assert found["left_out"]
-    assert str(tmp_path) not in file.read_text(encoding="utf-8")
-    assert "of dense" in capsys.readouterr().out
 
 
 def test_gpu_benchmark_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,41 +84,9 @@ def test_epochs_that_tune_kernels_do_not_count() -> None:
     assert around(lines, prune=None)["train_seconds_after"] is None
 
 
-def test_packed_pictures(tmp_path: Path) -> None:
-    """A file packed as JPEG gives the pictures that were packed, as many as are wanted."""
-    smooth = np.arange(64, dtype=np.uint8).reshape(8, 8, 1).repeat(3, axis=2)
-    jpegs = [jpeg(smooth + np.uint8(shift)) for shift in (0, 50, 100)]
-    offsets = np.cumsum([0, *(len(jpeg) for jpeg in jpegs)])
-    arrays: dict[str, Any] = {
-        f"{name}_{part}": values
-        for part in ("train", "test")
-        for name, values in (
-            ("jpeg", np.concatenate(jpegs)),
-            ("offset", offsets),
-            ("y", np.array([3, 1, 2])),
-        )
-    }
-    np.savez(tmp_path / "packed.npz", **arrays)
-
-    found = pictures.load(str(tmp_path / "packed.npz"), train=2)
-
-    assert found["x_train"].shape == (2, 8, 8, 3)
-    assert found["x_test"].shape == (3, 8, 8, 3)
-    assert found["y_train"].tolist() == [3, 1]
-    assert np.abs(found["x_train"][1].astype(int) - (smooth + 50.0)).max() <= 3
-
-
 def test_lacking_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(packages, "missing", lambda names: [n for n in names if n == "pydantic"])
 
     with pytest.raises(SystemExit, match=r"^error: pydantic cannot be imported; run `make wheels`"):
         packages.provide()
-
-
-def test_commands_name_no_folder() -> None:
-    given = ["--cifar", "/somewhere/data/cifar10.npz", "--out=/tmp/here", "--seed", "1"]
-
-    line = output.command("benchmarks.gpu", given)
-
-    assert line == "python -m benchmarks.gpu --cifar cifar10.npz --out=here --seed 1"
