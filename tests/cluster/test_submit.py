@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.commands import environment, lasting, without_secret
 from cluster.jobs import Jobs
 from cluster.package import pack, within
+from earlyprune.commands.cluster import environment, lasting, without_secret
 from pruning.errors import InputError
 
 TASK = {"model": "small_cnn", "data": "digits", "epochs": 2}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.kuberay.command import manifest
+from earlyprune.commands.manifest import manifest
 from pruning.errors import InputError
 from sweeps.storage.files import DEFAULT_STORAGE
 

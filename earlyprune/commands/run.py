@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cluster.commands import app as cluster_app
+from earlyprune.commands.cluster import app as cluster_app
 from pruning.errors import InputError
 from sweeps.storage.files import DEFAULT_STORAGE, here
 
@@ -466,7 +466,3 @@ def main() -> None:
 
 def _complain(error: Exception) -> None:
     Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-
-
-if __name__ == "__main__":
-    main()
