@@ -45,7 +45,7 @@ def results(
         raise InputError("--output: missing; --format parquet is written to a file")
     rows = read_rows(Store(storage), name)
     if output:
-        from sweeps.results.frame import write
+        from sweeps.results.output import write
 
         write(output, _content(rows, form))
     elif form is Format.table:
@@ -77,10 +77,10 @@ def report(
 ) -> None:
     """Write a sweep's report: one HTML file that opens in a browser without a network."""
     from dashboards import report as reporting
-    from sweeps.storage.store import Store, folder_name
+    from dashboards.pictures import report_place
+    from sweeps.storage.store import Store
 
-    page = output or here(storage) / "reports" / f"{folder_name(name)}.html"
-    print(reporting.write(Store(storage), name, page))
+    print(reporting.write(Store(storage), name, output or report_place(storage, name)))
 
 
 def policies() -> None:

@@ -121,7 +121,7 @@ def manifest(
         changes = [word for text in change or [] for word in ("--set", text)]
         text = to_yaml(ray_job(name, config.read_text(), [*lasting, *changes], chosen))
     if output:
-        from sweeps.results.frame import write
+        from sweeps.results.output import write
 
         write(output, text.encode())
     else:

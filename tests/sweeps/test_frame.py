@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 import earlyprune
 from earlyprune.commands import app
 from pruning import InputError
-from sweeps.results.frame import frame, to_parquet, write
+from sweeps.results.frame import frame, to_parquet
+from sweeps.results.output import write
 from sweeps.results.rows import COLUMNS, METRICS, Row, row, to_csv
 from sweeps.storage.store import Store
 
