@@ -24,6 +24,7 @@ PRUNING = [
     "pruner",
     "training",
     "parallel testing export",
+    "public",
 ]
 
 SWEEPS = [

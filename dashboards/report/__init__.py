@@ -17,7 +17,7 @@ from dashboards.report.data import Content, gather
 from dashboards.report.look import Looks
 from dashboards.report.page import to_json
 from pruning.errors import InputError
-from sweeps.results.frame import write as write_file
+from sweeps.results.output import write as write_file
 from sweeps.storage.store import Store
 
 __all__ = ["gather", "render", "write"]
