@@ -189,7 +189,7 @@ class Pruner:
         model = self.network.model
         device = next(model.parameters()).device
         with global_stream(device, self.seed, self.network.epoch, "renew"):
-            renew(model, self.network.optimizer)
+            renew(model, self.network.optimizers)
             if self.initialise:
                 self.initialise(model)
 

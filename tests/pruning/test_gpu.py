@@ -174,9 +174,9 @@ def test_a_network_shrinks_on_the_device_as_on_the_cpu(device: str) -> None:
     for (name, one), other in zip(here.named_parameters(), there.parameters(), strict=True):
         assert torch.equal(one.detach().cpu(), other.detach().cpu()), name
         momenta = [
-            network.optimizer.state[parameter]["momentum_buffer"].cpu()
+            network.optimizers[0].state[parameter]["momentum_buffer"].cpu()
             for network, parameter in zip(networks, (one, other), strict=True)
-            if network.optimizer
+            if network.optimizers
         ]
         assert torch.equal(*momenta)
     assert there(x.to(device)).shape == (16, 10)
