@@ -13,11 +13,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.actions import Mask
 from pruning.structure.aside import Sample
-from pruning.structure.copies import copy_model, same_structure
+from pruning.structure.copies import copy_model, named_tensors, same_structure
 from pruning.structure.cost import Cost, measure
 from pruning.structure.layout import Bools, Ints, Layout
 from pruning.structure.masks import masks_for, set_to_zero
-from pruning.structure.optimizers import Optimizers, admit, listed
+from pruning.structure.optimizers import Optimizers, admit, listed, strays
 from pruning.structure.shrink import shrink
 from pruning.structure.sums import UnitSums, Values
 from pruning.structure.trace import trace_units
@@ -117,7 +117,8 @@ class Network:
             raise ValueError(f"{group}: unit {gone[0]} is already gone")
         keep = self._alive.copy()
         keep[ids] = False
-        shrink(self.model, self.optimizers, self.units, self._alive, keep, self.copies)
+        optimizers = (*self.optimizers, *strays(self.model, self.optimizers))
+        shrink(self.model, optimizers, self.units, self._alive, keep, self.copies)
         self._alive = keep
         self._forget()
 
@@ -129,6 +130,14 @@ class Network:
         found = same_structure(copy, self.model)
         self.copies.append(found)
         return found
+
+    @torch.no_grad()
+    def copy_to_copies(self) -> None:
+        """Give the networks that follow this one's values."""
+        for copy in self.copies:
+            own = named_tensors(copy)
+            for name, tensor in named_tensors(self.model).items():
+                own[name].copy_(tensor)
 
     def _forget(self) -> None:
         self._cost: Cost | None = None

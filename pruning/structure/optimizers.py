@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,6 @@ def listed(optimizers: Optimizers) -> tuple[Optimizer, ...]:
 
 def admit(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
     """Raise ValueError for one that can never go with this model, and warn of what none trains."""
-    held = [p for one in optimizers for p in _parameters(one)]
     own = {id(parameter) for parameter in model.parameters()}
     _check_kinds(optimizers)
     for one in optimizers:
@@ -57,14 +57,24 @@ def admit(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
                 f"optimizer {type(one).__name__} holds no parameter of this model; make it of "
                 "the model that is given here, not of another or a copy"
             )
-    known = {id(parameter) for parameter in held}
-    lost = [n for n, p in model.named_parameters() if p.requires_grad and id(p) not in known]
-    if optimizers and lost:
+    if optimizers and (lost := list(_untrained(model, optimizers))):
         shown = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
         warnings.warn(
-            f"{len(lost)} trainable parameters are in no optimizer and are not trained: {shown}",
+            f"{len(lost)} trainable parameters are in no optimizer that is given: {shown}",
             stacklevel=4,
         )
+
+
+def strays(model: nn.Module, optimizers: Sequence[Optimizer]) -> list[Optimizer]:
+    """Optimizers anywhere in memory that hold what none of these does, as was warned of.
+
+    They must not keep the state of what is gone.
+    """
+    lost = _untrained(model, optimizers) if optimizers else {}
+    wanted = {id(parameter) for parameter in lost.values()}
+    alive = gc.get_objects() if wanted else []
+    found = [one for one in alive if issubclass(type(one), Optimizer)]
+    return [one for one in found if any(id(p) in wanted for p in _parameters(one))]
 
 
 def check(optimizers: Sequence[Optimizer], targets: Iterable[Target]) -> None:
@@ -93,21 +103,26 @@ def _check_kinds(optimizers: Sequence[Optimizer]) -> None:
                 raise ValueError(f"optimizer {type(one).__name__} {why}")
 
 
+def _untrained(model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, nn.Parameter]:
+    held = {id(parameter) for one in optimizers for parameter in _parameters(one)}
+    return {n: p for n, p in model.named_parameters() if p.requires_grad and id(p) not in held}
+
+
 def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
     for group in optimizer.param_groups:
         yield from group["params"]
 
 
 def _all(optimizers: Sequence[Optimizer]) -> list[Optimizer]:
-    return list({id(each): each for one in optimizers for each in _with_inner(one)}.values())
+    return list({id(each): each for one in optimizers for each in with_inner(one)}.values())
 
 
-def _with_inner(optimizer: Optimizer) -> Iterator[Optimizer]:
+def with_inner(optimizer: Optimizer) -> Iterator[Optimizer]:
     """An optimizer and those that it wraps, as Lookahead does."""
     yield optimizer
     for value in vars(optimizer).values():
         if isinstance(value, Optimizer) and value is not optimizer:
-            yield from _with_inner(value)
+            yield from with_inner(value)
 
 
 class _Memory:
