@@ -93,7 +93,7 @@ def test_steps_that_are_not_finite_are_left_out_and_said_once(bad: float) -> Non
             pruner.end_epoch()
         return pruner
 
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="not finite") as said:
         spoilt = epochs((2, 3), 4)
     told = [str(one.message) for one in said]
     assert len(told) == 1
