@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from pruning import resume
-from pruning.actions import Action, Mask
+from pruning.actions import Action, Mask, from_json
 from pruning.history import History, Record
 from pruning.policies import Policy
 from pruning.randomness import global_stream
@@ -23,6 +22,7 @@ from pruning.saliency.steps import Steps, all_finite
 from pruning.saliency.watching import Pool, Watcher, own
 from pruning.structure.aside import Sample, untouched
 from pruning.structure.feature_maps import unwatched
+from pruning.structure.layout import Layout
 from pruning.structure.network import Network
 from pruning.structure.optimizers import Optimizers
 from pruning.structure.renew import renew
@@ -192,10 +192,10 @@ class Pruner:
             self.apply(action)
             for warning in action.warnings:
                 self._tell(warning)
-        self.watch_next()
+        self._watch_next()
         return action
 
-    def watch_next(self) -> None:
+    def _watch_next(self) -> None:
         """Measure what the policy asks for in the next epoch."""
         if self.policy and self.epochs:
             asking = self.policy.asks(len(self.records), self.epochs, bool(self.actions))
@@ -213,15 +213,50 @@ class Pruner:
 
         The model's and the optimizer's own ``state_dict`` go beside it.
         """
-        return resume.state_of(self)
+        network, reference = self.network, self.reference
+        return {
+            "layout": network.layout.to_json(),
+            "seed": self.seed,
+            "epoch": network.epoch,
+            "actions": [[e, a.to_json(), list(a.warnings)] for e, a in self.actions],
+            "records": [_packed(record) for record in self.records],
+            "reference": None if reference is None else _packed(reference),
+            "masks": dict(network.masks),
+            "start": network.start,
+            "steps": self.steps.state_dict(),
+            "maps": self.watcher.state_dict() if self.watcher else {},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Cut the dense model as it was cut, and go on from there.
 
         To be called first, on a new Pruner of the dense model with new optimizers; after it the
-        model and the optimizers load theirs. Raises ValueError if the state is of another network.
+        model and the optimizers load theirs. Raises RuntimeError if this one has begun, ValueError
+        if the state is of another network.
         """
-        resume.load(self, state)
+        if self.records or self.actions:
+            raise RuntimeError("load_state_dict() comes before the first step, on the dense model")
+        if Layout.from_json(state["layout"]) != self.network.layout:
+            raise ValueError("this state is of another network: the units of this one are others")
+        self.seed, self.records = state["seed"], [_unpacked(one) for one in state["records"]]
+        self.reference = None if state["reference"] is None else _unpacked(state["reference"])
+        for epoch, content, warned in state["actions"]:
+            self.actions.append((epoch, from_json(content, warned)))
+        self._restore(state)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        network = self.network
+        device = next(network.model.parameters()).device
+        for _, action in self.actions:
+            if not isinstance(action, Mask):
+                network.remove(action.units)
+        if state["masks"]:
+            network.hold({name: mask.to(device) for name, mask in state["masks"].items()})
+        network.epoch, network.start = state["epoch"], state["start"]
+        self._watch_next()
+        self.steps.load_state_dict(state["steps"], device)
+        if self.watcher:
+            self.watcher.load_state_dict(state["maps"], device)
 
     def apply(self, action: Action) -> None:
         """Do it to the model and the optimizer."""
@@ -314,6 +349,15 @@ def _there(probe: Probe, finite: Tensor | None) -> Tensor:
             "loss.backward() and before zero_grad()"
         )
     return finite
+
+
+def _packed(record: Record) -> Tensor:
+    """As bytes that ``torch.load(weights_only=True)`` takes."""
+    return torch.frombuffer(bytearray(record.to_bytes()), dtype=torch.uint8)
+
+
+def _unpacked(data: Tensor) -> Record:
+    return Record.from_bytes(data.numpy().tobytes())
 
 
 def _ordered(score: Tensor) -> Tensor:
