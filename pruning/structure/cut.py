@@ -25,6 +25,7 @@ def select(tensor: Tensor, cut: Cut) -> Tensor:
     return dense.permute([order.index(d) for d in dims])
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def shorten(tensor: Tensor, cut: Cut) -> None:
     """Leave only the entries that stay, in the tensor and in its gradient.
@@ -32,13 +33,15 @@ def shorten(tensor: Tensor, cut: Cut) -> None:
     A backward pass through a graph from before is torch's error of a variable changed in place.
     """
     smaller, gradient = select(tensor, cut), tensor.grad if tensor.is_leaf else None
+    counted = not tensor.is_inference()  # in no graph, and without a version
     tensor.grad = None
     # While a loss of before is alive, so is the node that adds up this tensor's gradient, and it
     # insists on the old shape. Torch makes a new one where the type changes, even for a moment.
     passing = torch.float16 if tensor.dtype is not torch.float16 else torch.float32
     tensor.data = torch.empty(0, dtype=passing, device=tensor.device)
     tensor.data = smaller
-    torch.autograd.graph.increment_version(tensor)
+    if counted:
+        torch.autograd.graph.increment_version(tensor)
     if gradient is not None:
         tensor.grad = select(gradient, cut)
 
