@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from torch import nn
 from torch.optim import Optimizer
 
@@ -54,9 +54,14 @@ class OptimizerSpec(Settings):
     vectors: Annotated[OptimizerSpec | None, BeforeValidator(_named)] = None
     options: dict[str, Any] = {}
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _checked("optimizer", name, ("sgd", "adam", "adamw", "muon"))
+
     @model_validator(mode="after")
     def _fits_together(self) -> OptimizerSpec:
-        _check_name("optimizer", self.name, ("sgd", "adam", "adamw", "muon"), self.options)
+        _check_options(self.name, self.options)
         for kind, spec in self._kinds().items():
             if spec._kinds():
                 raise ValueError(f"{kind}: has its own optimizer, and that no further kinds")
@@ -144,11 +149,13 @@ def _kind(parameter: nn.Parameter) -> str:
     return ("vectors", "vectors", "matrices", "filters")[min(parameter.ndim, 3)]
 
 
-def _check_name(kind: str, name: str, known: Sequence[str], options: Mapping[str, Any]) -> None:
+def _checked(kind: str, name: str, known: Sequence[str]) -> str:
     if not is_dotted(name) and name not in known:
-        raise ValueError(
-            f"name: {unknown(kind, name, known)}; your own is given as package.module:callable"
-        )
+        raise ValueError(f"{unknown(kind, name, known)}; your own is package.module:callable")
+    return name
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
     if options and not is_dotted(name):
         raise ValueError(f"options: {name!r} takes none; they are for your own callable")
 
@@ -168,9 +175,14 @@ class ScheduleSpec(Settings):
     gamma: Positive = 0.1
     options: dict[str, Any] = {}
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _checked("schedule", name, ("cosine", "step", "constant"))
+
     @model_validator(mode="after")
     def _fits_together(self) -> ScheduleSpec:
-        _check_name("schedule", self.name, ("cosine", "step", "constant"), self.options)
+        _check_options(self.name, self.options)
         return self
 
     def check(self, epochs: int, lr: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from pruning.names import is_dotted
 from pruning.settings import Settings, digest
@@ -83,14 +83,12 @@ class Task(Settings):
     clip_gradient: Positive | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
 
-    @model_validator(mode="after")
-    def _learning_rate_is_a_number(self) -> Task:
-        if not is_dotted(self.schedule.name):
-            try:
-                self.schedule.check(self.epochs, self.optimizer.lr)
-            except ValueError as error:
-                raise ValueError(f"schedule: {error}") from None
-        return self
+    @field_validator("schedule")
+    @classmethod
+    def _gives_learning_rates(cls, schedule: ScheduleSpec, info: ValidationInfo) -> ScheduleSpec:
+        if not is_dotted(schedule.name) and {"epochs", "optimizer"} <= info.data.keys():
+            schedule.check(info.data["epochs"], info.data["optimizer"].lr)
+        return schedule
 
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults, without those that change no result."""

@@ -86,7 +86,7 @@ def test_nesterov_without_momentum_is_plain() -> None:
     ("settings", "message"),
     [
         ({"lr": -1}, "optimizer.lr: -1 is not allowed: input should be greater than 0"),
-        ({"name": "sdg"}, "optimizer: name: unknown optimizer 'sdg'; did you mean 'sgd'"),
+        ({"name": "sdg"}, "optimizer.name: unknown optimizer 'sdg'; did you mean 'sgd'"),
         ({"betas": [2, 3]}, "optimizer.betas.0: 2 is not allowed: input should be less than 1"),
         ({"betas": [0.9, 1]}, "optimizer.betas.1: 1 is not allowed"),
         ({"lr": 1e300}, r"optimizer.lr: 1e\+300 is not allowed: .* less than or equal to 1000000"),
@@ -160,7 +160,7 @@ def test_a_schedule_of_ones_own() -> None:
         spec = ScheduleSpec.parse({"name": "own_code:triangle", "options": options})
         with pytest.raises(ValueError, match=why):
             spec.check(4, lr=0.1)
-    with pytest.raises(InputError, match="schedule: name: unknown schedule 'cosin'; did you mean"):
+    with pytest.raises(InputError, match=r"schedule.name: unknown schedule 'cosin'; did you mean"):
         ScheduleSpec.parse({"name": "cosin"}, "schedule")
 
 
