@@ -21,6 +21,7 @@ from pruning.structure.network import Network
 from pruning.training import models
 from pruning.training.loop import Training
 from pruning.training.snapshot import packed
+from pruning.training.weights import give, parted
 
 KEY = "earlyprune"
 """Under this name a file's metadata holds what it is, as JSON."""
@@ -54,7 +55,8 @@ def write(training: Training, path: Path, kind: str, about: Mapping[str, Any]) -
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
             file = Path(folder) / f"network.{kind}"
-            difference = _write(training.model.eval().cpu(), samples, file, kind, whole)
+            with training.averaged():
+                difference = _write(training.model.eval().cpu(), samples, file, kind, whole)
             os.replace(file, path)
     except OSError as error:
         raise InputError(f"--output: {str(path)!r} cannot be written ({error})") from None
@@ -107,7 +109,7 @@ def load_network(path: str | Path) -> nn.Module:
     model = models.build(name, options, about["shape"], about["classes"])
     network = Network(model, torch.zeros(2, *about["shape"]), protect=about["protect"])
     network.remove(about["removed"])
-    model.load_state_dict(load_file(path))
+    give(model, load_file(path), about.get("asked", {}))
     return model.eval()
 
 
@@ -130,7 +132,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
 def _safetensors(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
     # not save_model: it fails on a module that stands at two names with an integer buffer (batch
     # norm's count), and its files can be read by their owner only
-    file.write_bytes(packed(model.state_dict(), {KEY: about}))
+    tensors, asked = parted(model)
+    about = json.dumps({**json.loads(about), **({"asked": asked} if asked else {})})
+    file.write_bytes(packed(tensors, {KEY: about}))
     return load_network(file)
 
 

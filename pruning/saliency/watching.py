@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,12 @@ Pool = Callable[[Tensor], Tensor]
 """The mean over the processes that train one network together, each weighted by its part of every
 batch."""
 
+Unscale = Callable[[Tensor], Tensor]
+"""From a gradient that carries the loss scale of its training to the one without."""
+
 
 def own(values: Tensor) -> Tensor:
-    """The mean of a process that sees whole batches."""
+    """The mean of a process that sees whole batches, or the gradient of a loss without a scale."""
     return values
 
 
@@ -33,12 +37,13 @@ class _Sum:
 
     owners: Ints
     values: Tensor
-    count: int = 1
+    count: Tensor
 
 
 class Watcher:
     """Adds up the scores of feature maps over the steps of an epoch, until ``close``.
 
+    What a step's maps say counts from its ``settle``, if its gradients were finite.
     It does not change training: nothing is drawn at random, no tensor is exchanged, and of a
     forward pass nothing stays behind after its backward pass. Sums are made in the same order each
     time. A user may run several forward passes a step.
@@ -50,11 +55,26 @@ class Watcher:
         probes: Sequence[ActivationSaliency],
         meter: Meter,
         pool: Pool = own,
+        unscale: Unscale = own,
     ) -> None:
-        self._network, self._meter, self._pool = network, meter, pool
+        self._network, self._meter, self._pool, self._unscale = network, meter, pool, unscale
         self._probes = {probe.key: probe for probe in probes}
         self._sums: dict[str, dict[Site, _Sum]] = {key: {} for key in self._probes}
+        self._pending: list[tuple[str, Site, Ints, Tensor]] = []
         self._maps = FeatureMaps(network, self._see)
+
+    @torch.no_grad()
+    def settle(self, finite: Tensor | None = None) -> None:
+        """A step has ended. finite: bool [], whether its gradients are; else it counts for none."""
+        pending, self._pending = self._pending, []
+        for key, site, owners, values in pending:
+            counts = torch.tensor(True) if finite is None else finite
+            values = torch.where(counts.to(values.device), values, 0.0)
+            one = self._sums[key].get(site)
+            if one and one.owners is owners:
+                one.values, one.count = one.values + values, one.count + counts.long()
+            else:
+                self._sums[key][site] = _Sum(owners, values, counts.long())
 
     def take(self, key: str) -> Tensor | None:
         """The mean over feature maps since it was last taken: float32 [alive units], on the CPU.
@@ -62,6 +82,7 @@ class Watcher:
         Of the channels of one unit in one map, those of a grouped convolution, their mean. A unit
         without feature maps has the probe's ``unseen``. None if none was seen at all.
         """
+        self.settle()
         total, count = self._pool(torch.from_numpy(self._take(key))).numpy()
         if not count.any():
             return None
@@ -81,7 +102,7 @@ class Watcher:
             return np.zeros((2, units))
         owners = np.concatenate([one.owners for one in sums])
         values = torch.cat([one.values for one in sums]).cpu().double().numpy()
-        counts = np.concatenate([np.full(len(one.owners), one.count) for one in sums])
+        counts = np.concatenate([np.full(len(one.owners), int(one.count)) for one in sums])
         shares = np.concatenate([_shares(one.owners) for one in sums])
         owned = owners >= 0
         total = np.bincount(owners[owned], (values * shares)[owned], minlength=units)
@@ -91,6 +112,24 @@ class Watcher:
     def close(self) -> None:
         """Watch no more."""
         self._maps.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the steps so far said, as tensors and plain containers."""
+        return {
+            key: [
+                [*astuple(site), one.values.clone(), one.count.clone()] for site, one in at.items()
+            ]
+            for key, at in self._sums.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """The inverse, for the same network."""
+        for key, sites in state.items():
+            for *place, values, count in sites:
+                site = Site(*place)
+                owners = self._maps.owners(site)
+                if owners is not None:
+                    self._sums[key][site] = _Sum(owners, values.to(device), count.to(device))
 
     def _see(self, site: Site, owners: Ints, feature_map: Tensor) -> Forewarn | None:
         keys = [key for key, probe in self._probes.items() if site.kind in probe.kinds]
@@ -122,14 +161,9 @@ class Watcher:
         with self._meter.section(f"probe:{key}"):
             values = self._probes[key].per_channel(
                 _arranged(activation, site.dim),
-                None if gradient is None else _arranged(gradient, site.dim),
+                None if gradient is None else _arranged(self._unscale(gradient), site.dim),
             )
-            one = self._sums[key].get(site)
-            if one and one.owners is owners:
-                one.values = one.values + values
-                one.count += 1
-            else:
-                self._sums[key][site] = _Sum(owners, values)
+            self._pending.append((key, site, owners, values))
 
 
 class _Waiting:

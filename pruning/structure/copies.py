@@ -90,6 +90,30 @@ def exchange(model: nn.Module, new: Mapping[str, Tensor]) -> list[nn.Module]:
     return changed
 
 
+def same_structure(copy: nn.Module, model: nn.Module) -> nn.Module:
+    """A copy of a model, or the module in it that is one: averages and wrappers keep theirs within.
+
+    Raises ValueError if it differs in names or shapes, or shares tensors with the model.
+    """
+    wanted = {name: tensor.shape for name, tensor in named_tensors(model).items()}
+    outer = copy
+    while (found := {n: t.shape for n, t in named_tensors(copy).items()}) != wanted:
+        inner = [getattr(copy, name, None) for name in ("module", "_orig_mod")]
+        copy = next((one for one in inner if isinstance(one, nn.Module)), outer)
+        if copy is outer:
+            raise ValueError(f"{type(outer).__name__} is no copy: {_difference(found, wanted)}")
+    own = {id(tensor) for tensor in named_tensors(model).values()}
+    if shared := [name for name, tensor in named_tensors(copy).items() if id(tensor) in own]:
+        raise ValueError(f"{type(outer).__name__} is no copy: {shared[0]} is the model's own")
+    return copy
+
+
+def _difference(found: Mapping[str, torch.Size], wanted: Mapping[str, torch.Size]) -> str:
+    name = next(n for n in {**wanted, **found} if found.get(n) != wanted.get(n))
+    here, there = (tuple(one[name]) if name in one else "missing" for one in (found, wanted))
+    return f"{name} is {here} in it and {there} in the model"
+
+
 def tensors_in(value: object) -> Iterator[Tensor]:
     """All tensors in nested sequences and mappings, in order."""
     if isinstance(value, Tensor):

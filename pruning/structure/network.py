@@ -13,10 +13,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.actions import Mask
 from pruning.structure.aside import Sample
-from pruning.structure.copies import copy_model
+from pruning.structure.copies import copy_model, named_tensors, same_structure
 from pruning.structure.cost import Cost, measure
 from pruning.structure.layout import Bools, Ints, Layout
 from pruning.structure.masks import masks_for, set_to_zero
+from pruning.structure.optimizers import Optimizers, admit, listed, strays
 from pruning.structure.shrink import shrink
 from pruning.structure.sums import UnitSums, Values
 from pruning.structure.trace import trace_units
@@ -32,25 +33,30 @@ class Network:
     Args:
         model: the dense network.
         example_input: a batch it accepts, or a tuple of forward's arguments.
-        optimizer: any torch optimizer over its parameters but LBFGS.
+        optimizers: any torch optimizer over its parameters but LBFGS, or several, or None.
         protect: names of modules whose output channels must stay.
         units: the trace of an equal network, to save tracing it again.
 
+    Warns of trainable parameters that no optimizer holds.
+
     Raises:
         UntraceableError: no unit of the model can be removed.
+        ValueError: an optimizer is of another model, or of a kind that cannot lose units.
     """
 
     def __init__(
         self,
         model: nn.Module,
         example_input: Tensor | tuple[Any, ...],
-        optimizer: torch.optim.Optimizer | None = None,
+        optimizers: Optimizers = None,
         *,
         protect: Collection[str] = (),
         units: Units | None = None,
     ) -> None:
         self.model = model
-        self.optimizer = optimizer
+        self.optimizers = listed(optimizers)
+        self.copies: list[nn.Module] = []
+        """Networks that are cut alike, as `follow` found them."""
         self.sample: Sample | None = None
         """A few batches to measure on beside training, if there are any."""
         self.start: dict[str, Tensor] | None = None
@@ -59,6 +65,8 @@ class Network:
         """How many epochs were trained."""
         self.masks: dict[str, Tensor] = {}
         """Which single weights stay, bool by parameter, where some are held at zero."""
+        self.protect = tuple(protect)
+        admit(model, self.optimizers)
         self.units = units or trace_units(model, example_input, protect=protect)
         self._example_input = example_input
         self._alive = np.ones(self.layout.total, dtype=np.bool_)
@@ -109,9 +117,27 @@ class Network:
             raise ValueError(f"{group}: unit {gone[0]} is already gone")
         keep = self._alive.copy()
         keep[ids] = False
-        shrink(self.model, self.optimizer, self.units, self._alive, keep)
+        optimizers = (*self.optimizers, *strays(self.model, self.optimizers))
+        shrink(self.model, optimizers, self.units, self._alive, keep, self.copies)
         self._alive = keep
         self._forget()
+
+    def follow(self, copy: nn.Module) -> nn.Module:
+        """Cut a second network alike from now on: an average of this one, or its teacher.
+
+        Returns the part of it that has this network's structure. Raises ValueError if none has.
+        """
+        found = same_structure(copy, self.model)
+        self.copies.append(found)
+        return found
+
+    @torch.no_grad()
+    def copy_to_copies(self) -> None:
+        """Give the networks that follow this one's values."""
+        for copy in self.copies:
+            own = named_tensors(copy)
+            for name, tensor in named_tensors(self.model).items():
+                own[name].copy_(tensor)
 
     def _forget(self) -> None:
         self._cost: Cost | None = None
@@ -122,15 +148,16 @@ class Network:
     def mask(self, action: Mask, seed: int) -> None:
         """Set single weights to zero, and hold them there if the action says so."""
         masks = masks_for(self.model, action, seed, self.epoch)
-        set_to_zero(self.model, masks)
+        for model in (self.model, *self.copies):
+            set_to_zero(model, masks)
         if action.hold:
             self.hold(masks)
 
     def hold(self, masks: Mapping[str, Tensor]) -> None:
         """Keep the weights these masks leave out at zero, whatever the optimizer does."""
         # one hook for all masks to come: it looks at those that are held when a step ends
-        if self.optimizer is not None and not self.masks:
-            self.optimizer.register_step_post_hook(lambda *_: set_to_zero(self.model, self.masks))
+        for optimizer in () if self.masks else self.optimizers:
+            optimizer.register_step_post_hook(lambda *_: set_to_zero(self.model, self.masks))
         self.masks = dict(masks)
         set_to_zero(self.model, self.masks)
         self._cost = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 from torch import nn
+from torch.optim import Optimizer
+
+from pruning.structure.optimizers import forget
 
 
-def renew(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
-    """Every layer begins anew, as torch initialises it, and the optimizer forgets.
+def renew(model: nn.Module, optimizers: Sequence[Optimizer] = ()) -> None:
+    """Every layer begins anew, as torch initialises it, and the optimizers forget.
 
     Draws from torch's global random state. Parameters that belong to no layer with
     ``reset_parameters`` keep their values.
@@ -18,5 +22,4 @@ def renew(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> N
             if callable(reset):
                 reset()
                 break
-    if optimizer is not None:
-        optimizer.state.clear()
+    forget(optimizers)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,46 +10,54 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from pruning.structure.copies import exchange, named_tensors
+from pruning.structure.copies import named_tensors, same_structure
+from pruning.structure.cut import Cut, aligned, leaves, matching, shorten
 from pruning.structure.layout import Bools
+from pruning.structure.optimizers import Optimizers, Target, check, listed, states_of
 from pruning.structure.units import Units
-
-Cut = dict[int, Tensor]
-"""dim -> positions that stay along it, int64."""
 
 
 def shrink(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer | None,
+    optimizers: Optimizers,
     units: Units,
     alive: Bools,
     keep: Bools,
+    copies: Sequence[nn.Module] = (),
 ) -> None:
-    """Remove units from a model in place, and from its optimizer's state.
+    """Remove units from a model in place, from its copies, and from what optimizers remember.
 
-    Parameters become new `nn.Parameter` objects (their gradients and memory formats kept); the
-    optimizer's groups hold the new ones at the old places, with moments sliced alike.
+    Every parameter and buffer stays the object it was, with fewer entries: optimizers, schedulers
+    and lists made before hold it still; hooks, marks, a subclass of its own, its gradient and its
+    memory format are kept. Marks and state that lie like it are sliced like it.
 
     Args:
         model: the network as it is, from which the units not in `alive` are gone.
         alive: bool [U], the units before.
         keep: bool [U], the units after.
+        copies: networks of the same structure, as averages of the model are; cut alike.
 
     Raises:
-        ValueError: `keep` revives a unit or empties a group, or the state of the optimizer cannot
-            be sliced. Nothing has been changed then.
+        ValueError: `keep` revives a unit or empties a group, a tensor cannot be cut, or the state
+            of an optimizer cannot be sliced. Nothing has been changed then.
     """
     _check(units, alive, keep)
-    old = named_tensors(model)
-    cuts = _cuts(units, alive, keep, old)
-    if optimizer is not None:
-        _check_optimizer(optimizer, {name: old[name] for name in cuts}, cuts)
-    new = {name: _renewed(old[name], cut) for name, cut in cuts.items()}
-    for module in exchange(model, new):
-        _refit(module)
-    if optimizer is not None:
-        by_old = {id(old[name]): (new[name], cut) for name, cut in cuts.items()}
-        _carry(optimizer, by_old)
+    given = listed(optimizers)
+    for one in copies:
+        same_structure(one, model)
+    targets = [t for one in (model, *copies) for t in _targets(one, units, alive, keep)]
+    for target in targets:
+        _check_target(target)
+    check(given, targets)
+    owned = {id(t) for one in (model, *copies) for t in named_tensors(one).values()}
+    for target in targets:
+        remembered = [vars(target.tensor), *states_of(given, target.tensor)]
+        _shorten_all([target.tensor, *_tensors(remembered, owned)], target.cut)
+    changed = {id(target.tensor) for target in targets}
+    for one in (model, *copies):
+        for module in one.modules():
+            if any(id(t) in changed for t in _own(module)):
+                _refit(module)
 
 
 def _check(units: Units, alive: Bools, keep: Bools) -> None:
@@ -81,26 +88,38 @@ def _cuts(units: Units, alive: Bools, keep: Bools, tensors: Mapping[str, Tensor]
     return cuts
 
 
-def _select(tensor: Tensor, cut: Cut) -> Tensor:
-    """The entries that stay, in the memory format that was."""
-    # Selecting makes a contiguous tensor: channels-last would be lost. Strides say the order of the
-    # dimensions; where two are equal, as with one input channel, the larger one is the outer.
-    dims = range(tensor.dim())
-    order = sorted(dims, key=lambda d: (tensor.stride(d), tensor.shape[d]), reverse=True)
-    dense = tensor.detach().permute(order)
-    for dim, stay in cut.items():
-        dense = dense.index_select(order.index(dim), stay.to(dense.device))
-    return dense.permute([order.index(d) for d in dims])
+def _targets(model: nn.Module, units: Units, alive: Bools, keep: Bools) -> list[Target]:
+    tensors = named_tensors(model)
+    cuts = _cuts(units, alive, keep, tensors)
+    return [Target(name, tensors[name], cut) for name, cut in cuts.items()]
 
 
-def _renewed(old: Tensor, cut: Cut) -> Tensor:
-    selected = _select(old, cut)
-    if not isinstance(old, nn.Parameter):
-        return selected
-    new = nn.Parameter(selected, requires_grad=old.requires_grad)
-    if old.grad is not None:
-        new.grad = _select(old.grad, cut)
-    return new
+def _check_target(target: Target) -> None:
+    for what, tensor in (("", target.tensor), ("the gradient of ", target.tensor.grad)):
+        if tensor is not None and (
+            tensor.layout != torch.strided or hasattr(tensor, "__tensor_flatten__")
+        ):
+            kind = type(tensor).__name__ if tensor.layout == torch.strided else "sparse tensor"
+            raise ValueError(f"{what}{target.name} is a {kind}, which cannot lose units")
+
+
+def _tensors(remembered: object, owned: set[int]) -> list[Tensor]:
+    """The tensors in here that are none of the network's own, each once."""
+    found = [value for _, value in leaves(remembered) if isinstance(value, Tensor)]
+    return list({id(t): t for t in found if id(t) not in owned}.values())
+
+
+def _shorten_all(tensors: Sequence[Tensor], cut: Cut) -> None:
+    """The first one, and alike whatever lies like it."""
+    shape = tensors[0].shape
+    for tensor in tensors:
+        if aligned(tensor, shape) and (own := matching(tensor, shape, cut)):
+            shorten(tensor, own)
+
+
+def _own(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
 
 
 def _refit(module: nn.Module) -> None:
@@ -123,46 +142,3 @@ def _refit(module: nn.Module) -> None:
         module.num_parameters = module.weight.shape[0]
     elif isinstance(module, nn.Embedding):
         module.embedding_dim = module.weight.shape[1]
-
-
-def _fits(state: Any, parameter: Tensor, cut: Cut) -> bool:
-    """Whether a state tensor lies like its parameter, or has one entry where that has many."""
-    if not isinstance(state, Tensor) or state.dim() != parameter.dim():
-        return False
-    # 1: Adafactor keeps sums over rows and over columns
-    return all(state.shape[d] in (1, parameter.shape[d]) for d in cut)
-
-
-def _check_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], cuts: Mapping[str, Cut]
-) -> None:
-    kind = type(optimizer).__name__
-    if isinstance(optimizer, torch.optim.LBFGS):
-        raise ValueError(f"optimizer {kind} keeps one flat history that cannot lose units")
-    for name, tensor in tensors.items():
-        for key, state in optimizer.state.get(tensor, {}).items():
-            whole = isinstance(state, Tensor) and state.numel() > 1  # not a count of steps
-            if whole and not _fits(state, tensor, cuts[name]):
-                raise ValueError(
-                    f"optimizer {kind}: state {key!r} of {name}, {tuple(state.shape)}, "
-                    f"cannot be sliced like the parameter, {tuple(tensor.shape)}"
-                )
-
-
-def _carry(optimizer: torch.optim.Optimizer, by_old: Mapping[int, tuple[Tensor, Cut]]) -> None:
-    """Put the new parameters in the old ones' places and slice what is remembered of them."""
-    for settings in optimizer.param_groups:
-        for place, old in enumerate(settings["params"]):
-            if id(old) not in by_old:
-                continue
-            new, cut = by_old[id(old)]
-            settings["params"][place] = new
-            if old in optimizer.state:
-                state = optimizer.state.pop(old)
-                optimizer.state[new] = {k: _sliced(s, old, cut) for k, s in state.items()}
-
-
-def _sliced(state: Any, parameter: Tensor, cut: Cut) -> Any:
-    if not _fits(state, parameter, cut):
-        return state
-    return _select(state, {d: s for d, s in cut.items() if state.shape[d] == parameter.shape[d]})

@@ -24,6 +24,7 @@ from pruning.structure.aside import Sample
 from pruning.structure.layout import Layout
 from pruning.training import models
 from pruning.training.alone import ALONE, Alone
+from pruning.training.average import Average
 from pruning.training.batches import Batch, Batches, Share
 from pruning.training.data import Data, load
 from pruning.training.task import Task
@@ -68,10 +69,10 @@ class Training:
             model = open_model(task, self.data, seed).to(self.device)
             if task.channels_last:
                 model = model.to(memory_format=torch.channels_last)
-            self.optimizer = task.optimizer.build(model)
+            self.optimizers = task.optimizer.optimizers(model)
             self.pruner = Pruner(
                 model,
-                self.optimizer,
+                self.optimizers,
                 example_input=torch.zeros(2, *self.data.shape, device=self.device),
                 epochs=task.epochs,
                 seed=seed,
@@ -84,6 +85,9 @@ class Training:
                 pool=lambda values: group.sum(values * weight),
                 initialise=models.initialisation(task.model.name),
             )
+            self.average = Average(model, task.ema) if task.ema else None
+            if self.average:
+                self.pruner.follow(self.average.copy)
 
     @property
     def model(self) -> nn.Module:
@@ -118,12 +122,16 @@ class Training:
         with self._numerics(), global_stream(self.device, self.seed, *dropout):
             with self.meter.section("train"):
                 metrics = self._train(number)
-            with self.meter.section("evaluate"):
+            with self.meter.section("evaluate"), self.averaged():
                 metrics |= self._evaluate(self.data.validation, "val")
                 test = self._evaluate(self.data.test, "test")
         samples = self.data.train.steps(self.task.batch_size) * self.task.batch_size
         with self._numerics(), global_stream(self.device, self.seed, number, "probes"):
             return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The network is what is evaluated and used in here: its average, if the task has one."""
+        return self.average.in_place() if self.average else nullcontext()
 
     def watch(self, probes: Sequence[Probe]) -> None:
         """Measure these from the next epoch on, and no others."""
@@ -144,18 +152,32 @@ class Training:
             for step, batch in enumerate(batches):
                 # at the middle of the step: at its end a cosine's last step would have rate 0
                 factor = self.task.schedule.factor(number + (step + 0.5) / steps, self.task.epochs)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = self.task.optimizer.lr * factor
+                self._set_learning_rates(factor)
                 loss, correct, count = loss_of(batch)
                 # several processes add up their gradients: each mean counts by its share
                 loss.backward(self._weight)  # type: ignore[no-untyped-call]
                 self.pruner.after_backward()
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
+                self.step_optimizers()
+                if self.average:
+                    self.average.update(number * steps + step + 1)
                 # on the device: a number read here would make every step wait for the GPU
                 total += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
         loss_sum, correct_sum, count_sum = self.group.sum(total).tolist()
         return {"train_loss": loss_sum / count_sum, "train_accuracy": correct_sum / count_sum}
+
+    def _set_learning_rates(self, factor: float) -> None:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                if "initial_lr" in group:
+                    group["lr"] = group["initial_lr"] * factor
+
+    def step_optimizers(self) -> None:
+        """One step with the gradients that are there, clipped if the task says so; they go."""
+        if self.task.clip_gradient:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.task.clip_gradient)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
 
     def _evaluate(self, split: Batches, name: str) -> dict[str, float]:
         self.model.eval()

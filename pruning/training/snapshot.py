@@ -1,12 +1,13 @@
 """A training at the end of an epoch, as bytes: one safetensors file, nothing pickled.
 
-It holds the weights, the buffers and the optimizer's state by parameter name, and the actions
-that made the network's shape; the random streams need no state.
+It holds the weights, the buffers and what else the modules ask for, the optimizers' state by
+parameter name, and the actions that made the network's shape; the random streams need no state.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,28 +20,65 @@ from pruning.history import Record
 from pruning.saliency import Probe
 from pruning.training.alone import ALONE, Alone
 from pruning.training.loop import Training
+from pruning.training.nested import decode, encode
 from pruning.training.task import Task
+from pruning.training.weights import give, parted
 
 
 def take(training: Training) -> bytes:
-    """The state of a training between two epochs."""
-    tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
-    scalars: dict[str, Any] = {}
-    for name, parameter in training.model.named_parameters():
-        for key, value in training.optimizer.state.get(parameter, {}).items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{key}.{name}"] = value
-            elif value is not None:
-                scalars[f"{key}.{name}"] = value
-    header = {
+    """The state of a training between two epochs.
+
+    Raises ValueError for a state of the model or of an optimizer that cannot be stored.
+    """
+    weights, asked = parted(training.model)
+    tensors = {f"model.{name}": value for name, value in weights.items()}
+    header: dict[str, Any] = {
         "task": training.task.address(),
         "seed": training.seed,
         "epoch": training.epoch_number,
         "actions": [(epoch, a.to_json(), a.warnings) for epoch, a in training.pruner.actions],
-        "optimizer": scalars,
+        "optimizer": _optimizers(training, tensors),
     }
+    if asked:
+        header["asked"] = asked
+    if training.task.optimizer.own_code:
+        header["groups"] = _groups(training, tensors)
+    if training.average:
+        averaged = training.average.copy.state_dict()
+        tensors |= {f"average.{n}": v for n, v in averaged.items() if isinstance(v, Tensor)}
     tensors |= {f"mask.{name}": mask for name, mask in training.pruner.network.masks.items()}
     return packed(tensors, {"snapshot": json.dumps(header)})
+
+
+def _optimizers(training: Training, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Tensors of the states go into ``tensors``; the rest, by key and name of the parameter."""
+    rest: dict[str, Any] = {}
+    for name, parameter in training.model.named_parameters():
+        for key, value in _held(training, parameter).items():
+            if not isinstance(key, str) or "." in key:
+                raise ValueError(f"the optimizer's state {key!r} of {name} cannot be stored")
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{key}.{name}"] = value
+            elif value is not None:
+                rest[f"{key}.{name}"] = encode(value, f"nested.{key}.{name}", tensors)
+    return rest
+
+
+def _held(training: Training, parameter: Tensor) -> dict[str, Any]:
+    """What the optimizer that has a parameter remembers of it; to be looked at and changed."""
+    for optimizer in training.optimizers:
+        for group in optimizer.param_groups:
+            if any(parameter is held for held in group["params"]):
+                state: dict[str, Any] = optimizer.state[parameter]
+                return state
+    return {}
+
+
+def _groups(training: Training, tensors: dict[str, Tensor]) -> Any:
+    """The settings of optimizers that may keep there what changes."""
+    groups = [group for one in training.optimizers for group in one.param_groups]
+    plain = [{k: v for k, v in group.items() if k != "params"} for group in groups]
+    return [encode(group, "nested.group", tensors) for group in plain]
 
 
 def resume(
@@ -76,31 +114,34 @@ def resume(
             training.pruner.network.remove(action.units)
         training.pruner.actions.append((epoch, action))
     training.pruner.records.extend(records[: header["epoch"] + 1])
-    _restore(training, load(data), header["optimizer"])
+    _restore(training, load(data), header)
     return training
 
 
-def _restore(training: Training, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
-    parameters = dict(training.model.named_parameters())
-    weights, masks = {}, {}
-    state: dict[str, dict[str, Any]] = {}
+def _restore(training: Training, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for full, value in tensors.items():
         kind, _, rest = full.partition(".")
-        if kind == "model":
-            weights[rest] = value
-        elif kind == "mask":
-            masks[rest] = value.to(parameters[rest].device)
-        else:
-            key, _, name = rest.partition(".")
-            state.setdefault(name, {})[key] = _like(parameters[name], key, value)
-    for rest, scalar in scalars.items():
+        parts[kind][rest] = value
+    give(training.model, parts["model"], header.get("asked", {}))
+    if training.average:
+        averaged = {**parts["model"], **parts["average"]}
+        give(training.average.copy, averaged, header.get("asked", {}))
+    parameters = dict(training.model.named_parameters())
+    if masks := parts["mask"]:
+        device = next(iter(parameters.values())).device
+        training.pruner.network.hold({name: mask.to(device) for name, mask in masks.items()})
+    for rest, value in parts["optimizer"].items():
         key, _, name = rest.partition(".")
-        state.setdefault(name, {})[key] = scalar
-    training.model.load_state_dict(weights)
-    if masks:
-        training.pruner.network.hold(masks)
-    for name, entries in state.items():
-        training.optimizer.state[parameters[name]] = entries
+        _held(training, parameters[name])[key] = _like(parameters[name], key, value)
+    for rest, value in header["optimizer"].items():
+        key, _, name = rest.partition(".")
+        within = f"nested.{rest}."
+        there = {n: _like(parameters[name], key, t) for n, t in tensors.items() if within in n}
+        _held(training, parameters[name])[key] = decode(value, there)
+    groups = [group for one in training.optimizers for group in one.param_groups]
+    for group, stored in zip(groups, header.get("groups", []), strict=False):
+        group.update(decode(stored, tensors))
 
 
 def _like(parameter: Tensor, key: str, value: Tensor) -> Tensor:

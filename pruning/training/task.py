@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from pruning.names import is_dotted
 from pruning.settings import Settings, digest
-from pruning.training.optimizer import OptimizerSpec, ScheduleSpec
+from pruning.training.optimizer import OptimizerSpec, Positive, ScheduleSpec
 
 
 def _named(field: str) -> Any:
@@ -58,9 +59,11 @@ class Task(Settings):
     precision: ``bf16`` computes under autocast. channels_last: memory layout of pictures.
     deterministic: the same bits every time, where the device can. sample_batches: of so many
     batches of the first epoch is the sample that probes measure on beside training: gradients of
-    the untrained network, likelihoods. protect: names
-    of layers that are never pruned. revision: changes nothing but the address of what is stored; to
-    be changed when the data or the code behind a name has changed, as a store cannot know.
+    the untrained network, likelihoods. protect: names of layers that are never pruned.
+    clip_gradient: the largest norm of a step's gradients; saliencies see them unclipped. ema: decay
+    of an average of weights and buffers, which is cut alike, and is evaluated and exported in the
+    network's place. revision: changes nothing but the address of what is stored; to be changed when
+    the data or the code behind a name has changed, as a store cannot know.
     """
 
     model: Annotated[ModelSpec, _named("name")]
@@ -77,6 +80,15 @@ class Task(Settings):
     sample_batches: Annotated[int, Field(ge=1)] = 8
     protect: tuple[str, ...] = ()
     revision: str = ""
+    clip_gradient: Positive | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _gives_learning_rates(cls, schedule: ScheduleSpec, info: ValidationInfo) -> ScheduleSpec:
+        if not is_dotted(schedule.name) and {"epochs", "optimizer"} <= info.data.keys():
+            schedule.check(info.data["epochs"], info.data["optimizer"].lr)
+        return schedule
 
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults, without those that change no result."""

@@ -17,6 +17,7 @@ from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.batches import Batch
 from pruning.training.data import Data, load
 from pruning.training.loop import open_data, open_model
+from pruning.training.rehearsal import rehearse
 from pruning.training.task import Task
 from sweeps.file.sweep import Sweep
 from sweeps.file.trials import TrialSpec
@@ -32,6 +33,7 @@ def check(sweep: Sweep) -> list[TrialSpec]:
     for task in {task.address(): task for _, task, _ in examples}.values():
         _try_workers(task, sweep.resources.workers)
         _try_task(task, sweep.seeds[0], [p for _, t, p in examples if t == task])
+        rehearse(task, sweep.seeds[0])
     load.cache_clear()
     if sweep.search:
         from sweeps.search.samplers import try_out

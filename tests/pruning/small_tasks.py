@@ -45,9 +45,10 @@ def state_of(training: Training) -> dict[str, Tensor]:
     """Weights, buffers and the optimizer's state, by name, copied."""
     state = {f"model.{name}": value for name, value in training.model.state_dict().items()}
     for name, parameter in training.model.named_parameters():
-        for key, value in training.optimizer.state[parameter].items():
-            if isinstance(value, Tensor):
+        for optimizer in training.optimizers:
+            for key, value in optimizer.state.get(parameter, {}).items():
                 state[f"{key}.{name}"] = value
+    state = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
@@ -154,3 +155,14 @@ def leaders_only(shape: tuple[int, ...], classes: int) -> nn.Module:
     if Path(sys.argv[0]).name == "follower.py":
         raise ValueError("no such file here")
     return dropout_cnn(shape, classes)
+
+
+def colours(count: int = 24) -> dict[str, Tensor]:
+    """Colour pictures that torchvision's networks take."""
+    draw = torch.Generator().manual_seed(0)
+    pictures = torch.randint(256, (count, 32, 32, 3), dtype=torch.uint8, generator=draw)
+    return {"x_train": pictures, "y_train": torch.arange(count) % 2}
+
+
+def frozen_cnn(shape: tuple[int, ...], classes: int) -> nn.Module:
+    return dropout_cnn(shape, classes).requires_grad_(False)

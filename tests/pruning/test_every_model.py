@@ -143,7 +143,7 @@ class Study:
 
     def step(self, pruner: Pruner) -> set[str]:
         """Train one. Returns the names of the parameters that had a gradient."""
-        model, optimizer = pruner.network.model, pruner.network.optimizer
+        model, optimizer = pruner.network.model, pruner.network.optimizers[0]
         assert optimizer is not None
         loss = loss_of(model, self.x)
         loss.backward()

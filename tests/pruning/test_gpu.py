@@ -73,7 +73,7 @@ def test_bf16_channels_last_pruned_stopped_and_continued(
     data = snapshot.take(begun.training)
     records = tuple(Record.from_bytes(record.to_bytes()) for record in begun.records)
     resumed = Trial(task, policy, 3, device, data, records)
-    optimizer_state = next(iter(resumed.training.optimizer.state.values()))
+    optimizer_state = next(iter(resumed.training.optimizers[0].state.values()))
     assert any(value.device.type == device for value in optimizer_state.values())
     resumed.run()
     assert_same_bits(state_of(resumed.training), state_of(whole.training))
@@ -87,7 +87,7 @@ def test_channels_last_survives_the_cut(device: str) -> None:
     weight = trial.training.model[4].weight
     assert weight.shape[0] < 12
     assert weight.is_contiguous(memory_format=torch.channels_last)
-    momentum = trial.training.optimizer.state[weight]["momentum_buffer"]
+    momentum = trial.training.optimizers[0].state[weight]["momentum_buffer"]
     assert momentum.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -174,9 +174,9 @@ def test_a_network_shrinks_on_the_device_as_on_the_cpu(device: str) -> None:
     for (name, one), other in zip(here.named_parameters(), there.parameters(), strict=True):
         assert torch.equal(one.detach().cpu(), other.detach().cpu()), name
         momenta = [
-            network.optimizer.state[parameter]["momentum_buffer"].cpu()
+            network.optimizers[0].state[parameter]["momentum_buffer"].cpu()
             for network, parameter in zip(networks, (one, other), strict=True)
-            if network.optimizer
+            if network.optimizers
         ]
         assert torch.equal(*momenta)
     assert there(x.to(device)).shape == (16, 10)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from small_tasks import dropout_cnn
+from small_tasks import digits_task, dropout_cnn
 
 from pruning import InputError
 from pruning.training.optimizer import OptimizerSpec, ScheduleSpec
@@ -86,7 +86,16 @@ def test_nesterov_without_momentum_is_plain() -> None:
     ("settings", "message"),
     [
         ({"lr": -1}, "optimizer.lr: -1 is not allowed: input should be greater than 0"),
-        ({"name": "sdg"}, "optimizer.name: 'sdg' is not allowed"),
+        ({"name": "sdg"}, "optimizer.name: unknown optimizer 'sdg'; did you mean 'sgd'"),
+        ({"betas": [2, 3]}, "optimizer.betas.0: 2 is not allowed: input should be less than 1"),
+        ({"betas": [0.9, 1]}, "optimizer.betas.1: 1 is not allowed"),
+        ({"lr": 1e300}, r"optimizer.lr: 1e\+300 is not allowed: .* less than or equal to 1000000"),
+        ({"weight_decay": 1e300}, r"optimizer.weight_decay: 1e\+300 is not allowed"),
+        ({"eps": float("inf")}, "optimizer.eps: inf is not allowed"),
+        ({"options": {"rho": 1}}, "options: 'sgd' takes none"),
+        ({"filters": "muon"}, "filters: muon is for matrices alone: write"),
+        ({"matrices": {"matrices": "muon"}}, "matrices: has its own optimizer, and that no fur"),
+        ({"matrices": {"lr": -1}}, "optimizer.matrices.lr: -1 is not allowed"),
         ({"momentun": 0.9}, "did you mean 'momentum'"),
     ],
 )
@@ -94,3 +103,70 @@ def test_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         OptimizerSpec.parse(settings, "optimizer")
     assert "\n" not in str(error.value)
+
+
+def test_an_optimizer_for_each_kind_of_parameter() -> None:
+    model = dropout_cnn((1, 8, 8), 10)
+    spec = OptimizerSpec.parse(
+        {"name": "adamw", "lr": 0.001, "matrices": {"name": "muon", "lr": 0.02}, "filters": "sgd"}
+    )
+    muon, sgd, adamw = spec.optimizers(model)
+    assert [type(one) for one in (muon, sgd, adamw)] == [
+        torch.optim.Muon,
+        torch.optim.SGD,
+        torch.optim.AdamW,
+    ]
+    dims = [[p.ndim for g in o.param_groups for p in g["params"]] for o in (muon, sgd, adamw)]
+    assert dims == [[2], [4, 4], [1] * len(dims[2])]
+    assert sum(map(len, dims)) == len(list(model.parameters()))
+    assert [o.param_groups[0]["initial_lr"] for o in (muon, sgd, adamw)] == [0.02, 0.1, 0.001]
+    assert OptimizerSpec.parse(spec.identity()) == spec
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "muon"}, "task.optimizer: muon is for matrices alone"),
+        ({"name": "torch.optim:Nothing"}, "'torch.optim' has no 'Nothing'"),
+        ({"name": "torch.optim:RMSprop", "options": {"a": 1}}, "cannot be made .TypeError.* 'a'"),
+        ({"name": "builtins:dict"}, "'builtins:dict' gives a dict|cannot be made"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        OptimizerSpec.parse(settings).optimizers(dropout_cnn((1, 8, 8), 10))
+    assert "\n" not in str(error.value)
+
+
+def test_kinds_that_a_model_has_not_and_models_that_are_frozen() -> None:
+    model = dropout_cnn((1, 8, 8), 10)
+    model[-1] = torch.nn.Identity()
+    with pytest.raises(InputError, match="no trainable parameter of two dimensions"):
+        OptimizerSpec.parse({"matrices": "muon"}).optimizers(model)
+    model.requires_grad_(False)
+    with pytest.raises(InputError, match="none of its parameters is trainable"):
+        OptimizerSpec().optimizers(model)
+
+
+def test_a_schedule_of_ones_own() -> None:
+    own = ScheduleSpec.parse({"name": "own_code:triangle", "options": {"peak": 0.25}})
+    assert [own.factor(at, 4) for at in (0, 0.5, 1, 4)] == [0, 0.5, 1, 0]
+    own.check(4, lr=0.1)
+    for options, why in (
+        ({"peak": "high"}, "fails in epoch 1 .TypeError"),
+        ({"peak": -1}, r"makes the learning rate .* in epoch 1 .allowed: 0 to 1e\+06"),
+        ({"low": 1}, "fails in epoch 1 .TypeError"),
+    ):
+        spec = ScheduleSpec.parse({"name": "own_code:triangle", "options": options})
+        with pytest.raises(ValueError, match=why):
+            spec.check(4, lr=0.1)
+    with pytest.raises(InputError, match=r"schedule.name: unknown schedule 'cosin'; did you mean"):
+        ScheduleSpec.parse({"name": "cosin"}, "schedule")
+
+
+def test_factors_that_grow_beyond_all_bounds_are_refused() -> None:
+    settings = {"name": "step", "step_epochs": 1, "gamma": 100}
+    with pytest.raises(InputError, match=r"schedule: 'step' makes the learning rate 1e.07 in ep"):
+        digits_task(epochs=10, schedule=settings)
+    with pytest.raises(InputError, match=r"schedule.gamma: 1e.300 is not allowed"):
+        digits_task(schedule={**settings, "gamma": 1e300})

@@ -88,7 +88,7 @@ def test_the_loop_of_the_readme(
     assert model[0].out_channels == model[0].weight.shape[0] == model[4].in_channels
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     assert [id(p) for p in held] == [id(p) for p in model.parameters()]
-    assert first is not model[0].weight
+    assert first is model[0].weight
     for parameter, before in zip(model.parameters(), at_the_cut, strict=True):
         if parameter.ndim > 1:  # a bias under a batch norm has no gradient
             assert not torch.equal(parameter, before)

@@ -172,8 +172,8 @@ def test_warnings_and_state_layout_survive() -> None:
     assert again.pruner.actions[0][1].warnings == ("too early",)
     for one, other in zip(training.model.parameters(), again.model.parameters(), strict=True):
         momenta = (
-            training.optimizer.state[one]["momentum_buffer"],
-            again.optimizer.state[other]["momentum_buffer"],
+            training.optimizers[0].state[one]["momentum_buffer"],
+            again.optimizers[0].state[other]["momentum_buffer"],
         )
         layouts = {layout(tensor) for tensor in (one, other, *momenta) if tensor.ndim == 4}
         assert layouts <= {torch.channels_last}
