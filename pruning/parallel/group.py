@@ -20,8 +20,8 @@ from pruning.training.batches import Batch, Share
 PATIENCE = timedelta(minutes=10)
 """So long one process waits for another that lives and does not come."""
 
-Loss = Callable[[Batch], tuple[Tensor, Tensor, int]]
-"""From a batch to its mean loss, its number of right answers and of samples."""
+Loss = Callable[[Batch], tuple[Tensor, Tensor]]
+"""From a batch to its mean loss, and what is added up of it."""
 
 
 class Alone:
@@ -96,9 +96,9 @@ class Group(Alone):
             )
         parallel.register_comm_hook(None, lambda _, bucket: _added_up(bucket))
 
-        def loss_of(batch: Batch) -> tuple[Tensor, Tensor, int]:
+        def loss_of(batch: Batch) -> tuple[Tensor, Tensor]:
             with WholeBatch():
-                found: tuple[Tensor, Tensor, int] = parallel(*batch)
+                found: tuple[Tensor, Tensor] = parallel(*batch)
                 return found
 
         yield loss_of
@@ -123,7 +123,7 @@ class _Loss(nn.Module):
         super().__init__()
         self.model, self.loss = model, loss
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, int]:
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return self.loss((x, y))
 
 

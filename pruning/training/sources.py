@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch.utils.data import Dataset
 
 from pruning.errors import unknown
 from pruning.names import import_dotted, is_dotted
+from pruning.training.batches import Label
+from pruning.training.targets import CLASSES, Kind, Target, kind_of, target_of
 from pruning.training.task import DataSpec
 
 SMALL = 2**30
@@ -22,7 +25,7 @@ SMALL = 2**30
 
 @dataclass(frozen=True)
 class Arrays:
-    """Samples [n, ...] and labels [n], with the parts the source has of its own."""
+    """Samples [n, ...] and targets [n, ...], with the parts the source has of its own."""
 
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor] | None = None
@@ -41,6 +44,8 @@ class Sets:
     augment: Callable[[Any], Tensor]
     prepare: Callable[[Any], Tensor]
     normalize: dict[str, list[float]] | None = None
+    label: Label = int
+    target: Target = CLASSES
 
 
 def read(spec: DataSpec) -> Arrays | Sets:
@@ -109,8 +114,8 @@ def samples_of(values: Any) -> Tensor:
 
 
 def labels_of(values: Any) -> Tensor:
-    array = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
-    return array.long().flatten()
+    """As they are given: what they mean depends on the task."""
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
 
 
 def _custom(spec: DataSpec) -> Arrays | Sets:
@@ -135,12 +140,22 @@ def _custom(spec: DataSpec) -> Arrays | Sets:
     except (TypeError, ValueError, RuntimeError):
         kind = type(train[0][0]).__name__
         raise ValueError(f"{spec.source!r} gives a {kind} as a sample, not a tensor") from None
+    kind = kind_of(train[0][1], spec.targets)
+    label = partial(target_of, kind=kind, unlabelled=spec.unlabelled)
+    target = Target(kind, tuple(torch.as_tensor(label(train[0][1])).shape))
     named = getattr(train, "classes", None)
-    labels = () if named else (int(train[index][1]) for index in range(len(train)))
-    classes = len(named) if named else 1 + max(labels)
-    return Sets(
-        train, validation, test, tuple(sample.shape), classes, torch.as_tensor, torch.as_tensor
-    )
+    classes = len(named) if named and kind == "classes" else _classes_in(train, label, kind)
+    shape = tuple(sample.shape)
+    plain = torch.as_tensor, torch.as_tensor, None
+    return Sets(train, validation, test, shape, classes, *plain, label, target)
+
+
+def _classes_in(dataset: Any, label: Label, kind: Kind) -> int:
+    """One more than the largest label; 0 of values."""
+    if kind == "values":
+        return 0
+    labels = (label(dataset[index][1]) for index in range(len(dataset)))
+    return 1 + max(int(torch.as_tensor(one).max()) for one in labels)
 
 
 def one_line(error: Exception) -> str:
