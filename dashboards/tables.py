@@ -11,16 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dashboards.measure import Measure
 from pruning import Policy, Saliency
 from sweeps.judging.oracle import OTHERS, Verdict
+from sweeps.judging.savings import Gain, Saving
 from sweeps.judging.standing import Standing
-from sweeps.results.rows import Row, by_setting, describe, deviation, mean
+from sweeps.results.quality import Quality
+from sweeps.results.rows import Row, by_setting, describe, deviation, mean, metrics_of
 from sweeps.storage.housekeeping import Removal
 
 
 def trials_table(rows: Sequence[Row]) -> Table:
     """A row a trial; a star marks the Pareto set."""
-    heads = "prune epochs|sparsity|MACs|val acc|test acc|train s|device-hours|Pareto"
+    judged = _judged(rows)
+    told = "|".join(one.column.replace("_", " ").replace("accuracy", "acc") for one in judged)
+    heads = f"prune epochs|sparsity|MACs|{told}|train s|device-hours|Pareto"
     table = _table("trials", "trial|settings|status", heads)
     for row in rows:
         table.add_row(
@@ -30,8 +35,7 @@ def trials_table(rows: Sequence[Row]) -> Table:
             _epochs([row]),
             _sparsity([row]),
             _number(row["macs"], "{:,.0f}"),
-            _number(row["val_accuracy"], "{:.4f}"),
-            _number(row["test_accuracy"], "{:.4f}"),
+            *(_number(row[one.column], _form(one)) for one in judged),
             _number(row["train_seconds"], "{:.2f}"),
             _number(row["gpu_hours"], "{:.6f}"),
             "*" if row["pareto"] else "",
@@ -47,7 +51,7 @@ def trials_text(rows: Sequence[Row], width: int = 150) -> str:
 
 
 def settings_table(rows: Sequence[Row]) -> Table:
-    """A row a policy and settings: means over seeds, accuracies with their standard deviation.
+    """A row a policy and settings: means over seeds, metrics with their standard deviation.
 
     Only settings that vary stand in the rows, the others under the table. MACs and device-hours
     stand beside their share of the dense training's, where there is one.
@@ -55,9 +59,9 @@ def settings_table(rows: Sequence[Row]) -> Table:
     groups = by_setting(rows)
     dense = groups.get(("dense", ""), [])
     seeds = len({row["seed"] for row in rows})
-    heads = (
-        "pruned at|sparsity|MACs|of dense|val accuracy|test accuracy|device-hours|of dense|Pareto"
-    )
+    judged = _judged(rows)
+    told = "|".join(one.column.replace("_", " ") for one in judged)
+    heads = f"pruned at|sparsity|MACs|of dense|{told}|device-hours|of dense|Pareto"
     table = _table(f"mean of {seeds} seed{'s' * (seeds > 1)}", "policy|settings", heads)
     constant = _constant_settings([group[0] for group in groups.values()])
     for (policy, _), group in groups.items():
@@ -71,8 +75,7 @@ def settings_table(rows: Sequence[Row]) -> Table:
             _sparsity(group),
             _number(macs, "{:,.0f}"),
             _number(macs / mean(dense, "macs"), "{:.2f}"),
-            _spread(group, "val_accuracy"),
-            _spread(group, "test_accuracy"),
+            *(_spread(group, one) for one in judged),
             _number(hours, "{:.5f}"),
             _number(hours / mean(dense, "gpu_hours"), "{:.2f}"),
             "*" if group[0]["pareto"] else "",
@@ -86,10 +89,12 @@ def settings_table(rows: Sequence[Row]) -> Table:
 def oracle_table(verdicts: Sequence[Verdict]) -> Table:
     """A row an indicator and threshold: what it chose, and how far it ended below the oracle.
 
-    Regret in points of test accuracy with its standard deviation over seeds. Settings that are the
-    same everywhere stand under the table, and the notes by their numbers.
+    Regret in points of test accuracy, or in the task's metric, with its standard deviation over
+    seeds. Settings that are the same everywhere stand under the table, and the notes by numbers.
     """
-    figures = "its epochs|oracle's|never crossed|regret, points|hours|scan alone|shared|notes"
+    test = Measure(next((one.quality for one in verdicts), Quality()).test)
+    regret = "regret, points" if test.percent else f"regret, {test.name}"
+    figures = f"its epochs|oracle's|never crossed|{regret}|hours|scan alone|shared|notes"
     title = "indicators against the oracle, device-hours a seed"
     table = _table(title, "indicator|settings|threshold", figures)
     rows: list[Row] = [
@@ -136,31 +141,59 @@ def savings_table(stands: Standing) -> Table:
     Percent of dense's cost, and points of accuracy, with 95 % intervals over seeds; in brackets
     what becomes of the test accuracy, which nothing was chosen on.
     """
-    cost = next(name for name, way in stands.objectives.items() if way == "min")
-    accuracy = next(name for name, way in stands.objectives.items() if way == "max")
+    axes = stands.axes
+    assert axes is not None  # or nothing could be saved
+    cost, val = axes.cost, Measure(axes.quality)
     drops = dict.fromkeys(saving.drop for saving in stands.savings)
-    heads = [f"saved at dense's{f' -{100 * drop:g}' if drop else ''}" for drop in drops]
-    title = f"{cost} saved at equal {accuracy}, points gained at equal {cost} (points of test)"
+    heads = [f"saved at dense's{_below(drop, val)}" for drop in drops]
+    title = (
+        f"{cost} saved at equal {val.column}, points gained at equal {cost} (points of test)"
+        if val.percent
+        else f"{cost} saved at equal {val.column}, {val.noun} gained at equal {cost} (of test)"
+    )
     table = _table(title, "policies", "|".join([*heads, "gained at dense's cost"]))
     for family in dict.fromkeys(saving.family for saving in stands.savings):
         own = [saving for saving in stands.savings if saving.family == family]
         equal = [gain for gain in stands.gains if gain.family == family and gain.share == 1]
         table.add_row(
             escape(family),
-            *(_figure(one.saved, one.low, one.high, one.test_change, " %") for one in own),
-            *(_figure(one.gained, one.low, one.high, one.test_change, "") for one in equal),
+            *(_saved(one, val) for one in own),
+            *(_gained(one, val) for one in equal),
         )
     return table
 
 
-def _figure(
-    value: float | None, low: float | None, high: float | None, test: float | None, unit: str
-) -> str:
-    if value is None:
+def _below(drop: float, val: Measure) -> str:
+    if not drop:
+        return ""
+    return f" -{100 * drop:g}" if val.percent else f", {val.worse(drop)}"
+
+
+def _saved(one: Saving, val: Measure) -> str:
+    around = _around(one, 100, ".1f")
+    return escape(f"{100 * one.saved:.1f} %{around}{_test(one.test_change, val)}")
+
+
+def _gained(one: Gain, val: Measure) -> str:
+    if one.gained is None:
         return "-"
-    around = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    beside = "" if test is None else f" ({100 * test:+.1f})"
-    return escape(f"{100 * value:.1f}{unit}{around}{beside}")
+    form = ".1f" if val.percent else ".3g"
+    around = _around(one, val.factor, form)
+    return escape(f"{val.factor * one.gained:{form}}{around}{_test(one.test_change, val)}")
+
+
+def _around(one: Saving | Gain, factor: float, form: str) -> str:
+    """The interval."""
+    if one.low is None or one.high is None:
+        return ""
+    return f" [{factor * one.low:{form}}, {factor * one.high:{form}}]"
+
+
+def _test(change: float | None, val: Measure) -> str:
+    """In brackets what becomes of the test split."""
+    if change is None:
+        return ""
+    return f" ({100 * change:+.1f})" if val.percent else f" ({change:+.3g})"
 
 
 def policies_table(kinds: Iterable[type[Policy]]) -> Table:
@@ -263,9 +296,25 @@ def _epochs(group: Sequence[Row]) -> str:
     return f"{min(found)}-{max(found)}" if len(found) > 1 else "".join(map(str, found))
 
 
-def _spread(group: Sequence[Row], column: str) -> str:
-    middle, around = mean(group, column), deviation(group, column)
-    return _number(middle, "{:.4f}") + ("" if math.isnan(around) else f" ±{around:.4f}")
+def _judged(rows: Sequence[Row]) -> list[Measure]:
+    """The columns of a task's metrics."""
+    return [Measure(f"{split}_{name}") for split in ("val", "test") for name in metrics_of(rows)]
+
+
+def judged(row: Row) -> str:
+    """A trial's metrics in a line: ``val accuracy 0.9531, test accuracy 0.9488``."""
+    told = [(one, _number(row[one.column], _form(one))) for one in _judged([row])]
+    return ", ".join(f"{one.column.replace('_', ' ')} {value}" for one, value in told)
+
+
+def _form(one: Measure) -> str:
+    return "{:.4f}" if one.percent else "{:.4g}"
+
+
+def _spread(group: Sequence[Row], one: Measure) -> str:
+    middle, around = mean(group, one.column), deviation(group, one.column)
+    told = _number(middle, _form(one))
+    return told + ("" if math.isnan(around) else f" ±{_form(one).format(around)}")
 
 
 def _thresholds(verdict: Verdict) -> str:
@@ -279,8 +328,9 @@ def _thresholds(verdict: Verdict) -> str:
 def _points(verdict: Verdict) -> str:
     if verdict.regret is None:
         return "-"
-    around = "" if verdict.sd is None else f" ±{100 * verdict.sd:.2f}"
-    return f"{100 * verdict.regret:+.2f}{around}"
+    factor, form = (100, ".2f") if verdict.quality.fraction else (1, ".3g")
+    around = "" if verdict.sd is None else f" ±{factor * verdict.sd:{form}}"
+    return f"{factor * verdict.regret:+{form}}{around}"
 
 
 def _sparsity(group: Sequence[Row]) -> str:

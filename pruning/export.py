@@ -20,6 +20,7 @@ from pruning.errors import InputError, one_line, unknown
 from pruning.structure.network import Network
 from pruning.training import models
 from pruning.training.loop import Training
+from pruning.training.outputs import Main, main_output
 from pruning.training.snapshot import packed
 from pruning.training.weights import give, parted
 
@@ -29,7 +30,7 @@ KEY = "earlyprune"
 SAMPLES = 256
 """At most so many are compared."""
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor], Any]
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ def write(training: Training, path: Path, kind: str, about: Mapping[str, Any]) -
     """Write the network of a training, and read it again to see that it is the same.
 
     kind: one of FORMATS. about: figures that go along. The file takes float32 batches [n, *shape]
-    of any length n, prepared as for training, and gives logits [n, classes]. Where it fails nothing
-    is written. Raises InputError if the format cannot hold this network, or no file can be written.
+    of any length n, prepared as for training, and gives logits [n, classes] or what else the task
+    has for an output; pt2 and onnx hold the main one of several. Where it fails nothing is written.
+    Raises InputError if the format cannot hold this network, or no file can be written.
     """
     if kind not in FORMATS:
         raise InputError(f"--format: {unknown('format', kind, FORMATS)}")
@@ -67,7 +69,7 @@ def _write(model: nn.Module, samples: Tensor, file: Path, kind: str, about: str)
     try:
         forward = FORMATS[kind](model, samples, file, about)
         with torch.no_grad():
-            expected, found = model(samples), forward(samples)
+            expected, found = main_output(model(samples)), main_output(forward(samples))
     except (InputError, OSError):
         raise
     except Exception as error:  # torch.export refuses networks in many ways
@@ -92,7 +94,8 @@ def card(training: Training) -> dict[str, Any]:
     return {
         "model": task.model.model_dump(mode="json"),
         "shape": list(data.shape),
-        "classes": data.classes,
+        "classes": data.outputs,
+        "output": None if task.loss.own else list(data.target.output(data.outputs)),
         "normalize": data.normalize,
         "protect": list(task.protect),
         "removed": np.flatnonzero(~training.pruner.network.alive).tolist(),
@@ -106,7 +109,8 @@ def load_network(path: str | Path) -> nn.Module:
     """
     about = read_card(path)
     name, options = about["model"]["name"], about["model"]["options"]
-    model = models.build(name, options, about["shape"], about["classes"])
+    output = about.get("output", ())
+    model = models.build(name, options, about["shape"], about["classes"], output=output)
     network = Network(model, torch.zeros(2, *about["shape"]), protect=about["protect"])
     network.remove(about["removed"])
     give(model, load_file(path), about.get("asked", {}))
@@ -126,6 +130,12 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return about
 
 
+def _plain(model: nn.Module, samples: Tensor) -> nn.Module:
+    """The network, or one that gives its main output alone where it gives several."""
+    with torch.no_grad():
+        return model if isinstance(model(samples[:2]), Tensor) else Main(model).eval()
+
+
 # Each writes a file and reads it again.
 
 
@@ -141,7 +151,7 @@ def _safetensors(model: nn.Module, samples: Tensor, file: Path, about: str) -> F
 def _pt2(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
     batches = ({0: torch.export.Dim.DYNAMIC},)
     # two samples: of a batch of one torch.export makes a constant
-    program = torch.export.export(model, (samples[:2],), dynamic_shapes=batches)
+    program = torch.export.export(_plain(model, samples), (samples[:2],), dynamic_shapes=batches)
     torch.export.save(program, file, extra_files={f"{KEY}.json": about})
     return torch.export.load(file).module()
 
@@ -155,7 +165,7 @@ def _onnx(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
             f"--format: 'onnx' needs the package {error.name!r}: pip install 'earlyprune[onnx]'"
         ) from None
     program = torch.onnx.export(
-        model,
+        _plain(model, samples),
         (samples[:2],),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),

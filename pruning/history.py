@@ -24,7 +24,7 @@ class Record:
     alive: bool [units], the units the network had during the epoch.
     probes: by their keys. A saliency is float32 [units] in dense numbering, NaN where a unit is
     gone; what is no score per unit is float64 of a shape of its own.
-    metrics: fractions and losses on the training and the validation split.
+    metrics: losses and metrics on the training and the validation split.
     test: the same on the test split; hidden from policies.
     costs: params, macs (of one sample), units, masked (weights that are held at zero), samples
     (trained on in this epoch).

@@ -1,4 +1,4 @@
-"""The answer first: what is saved at an accuracy, and gained at a cost, beside the controls."""
+"""The answer first: what is saved at a quality, and gained at a cost, beside the controls."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from dashboards.measure import Measure, share
 from dashboards.report import text
 from dashboards.report.data import Content
 from dashboards.report.intervals import Mark, intervals
 from dashboards.report.look import Looks, axis
 from dashboards.report.page import Plot, Section, Table, hover
-from dashboards.report.text import share
 from sweeps.judging.savings import ALL, Gain, Saving
 
 
@@ -21,12 +21,22 @@ def section(content: Content, looks: Looks) -> Section:
     gained = sorted(content.standing.gains, key=lambda one: looks.rank(one.family))
     if not saved:
         return Section("answer", "What it is worth", ["There is nothing to compare yet."])
-    of, what = text.cost(content.objectives), text.accuracy(content.objectives)
+    axes = content.standing.axes
+    assert axes is not None  # or nothing could be saved
+    of, val = text.cost(axes.cost), Measure(axes.quality)
+    what = val.name
     plots = [
         Plot(
             intervals(
                 [
-                    Mark(s.family, s.saved, s.low, s.high, _drop(s.drop), _saving_text(s, of))
+                    Mark(
+                        s.family,
+                        s.saved,
+                        s.low,
+                        s.high,
+                        _drop(s.drop, val),
+                        _saving_text(s, of, val),
+                    )
                     for s in saved
                 ],
                 looks,
@@ -35,38 +45,46 @@ def section(content: Content, looks: Looks) -> Section:
             ),
             f"{of} saved at equal {what}, by policy",
             f"How much less {of} than dense training a policy's best settings take at dense's "
-            f"{what}, half a point below it, and one point below it.",
+            f"{what}, {_below(val)}.",
         ),
         Plot(
             intervals(
                 [
-                    Mark(g.family, g.gained, g.low, g.high, _budget(g.share, of), _gain_text(g, of))
+                    Mark(
+                        g.family,
+                        g.gained,
+                        g.low,
+                        g.high,
+                        _budget(g.share, of),
+                        _gain_text(g, of, val),
+                    )
                     for g in gained
                     if g.gained is not None
                 ],
                 looks,
-                axis(f"{what} gained over dense (points)"),
-                100,
+                axis(f"{what} gained over dense{_in_points(val)}"),
+                val.factor,
             ),
             f"{what} gained at equal {of}, by policy",
-            f"How much more accurate they are than dense in the {of} that dense takes, in three "
-            "quarters of it, and in half of it. No mark: none of them takes as little.",
+            f"How much {'more accurate' if val.percent else 'better'} they are than dense in the "
+            f"{of} that dense takes, in three quarters of it, and in half of it. No mark: none of "
+            "them takes as little.",
         ),
     ]
     tables = [
         _wide(
             saved,
             text.sentence(f"{of} saved (%), with its 95 % interval"),
-            lambda s: _drop(s.drop),
+            lambda s: _drop(s.drop, val),
             _saved,
         ),
         _wide(
             gained,
-            text.sentence(f"{what} gained (points), with its 95 % interval"),
+            text.sentence(f"{what} gained{_in_points(val)}, with its 95 % interval"),
             lambda g: _budget(g.share, of),
-            _gained,
+            lambda g: _gained(g, val),
         ),
-        _settings(saved, gained, of, content.short),
+        _settings(saved, gained, of, val, Measure(axes.test), content.short),
     ]
     notes = [
         "Read off the front of each policy's settings and dense (means over seeds, linear between "
@@ -76,30 +94,40 @@ def section(content: Content, looks: Looks) -> Section:
     return Section("answer", "What it is worth", [], plots, tables, notes)
 
 
-def _drop(drop: float) -> str:
-    return f"{text.points(drop)} less" if drop else "same accuracy"
+def _drop(drop: float, val: Measure) -> str:
+    return val.worse(drop) if drop else f"same {val.noun}"
+
+
+def _below(val: Measure) -> str:
+    if val.percent:
+        return "half a point below it, and one point below it"
+    return "half a percent worse, and one percent worse"
+
+
+def _in_points(val: Measure) -> str:
+    return " (points)" if val.percent else ""
 
 
 def _budget(part: float, of: str) -> str:
     return f"same {of}" if part == 1 else f"{share(part, 0)} % of it"
 
 
-def _saving_text(saving: Saving, of: str) -> str:
+def _saving_text(saving: Saving, of: str, val: Measure) -> str:
     around = text.interval(saving.low, saving.high, 1)
     return hover(
         f"{_plain(saving.family)}: {share(saving.saved, 1)} % less {of}",
-        f"at {share(saving.target)} % ({_drop(saving.drop)})",
+        f"at {val.write(saving.target)} ({_drop(saving.drop, val)})",
         *([f"95 % interval {around} %"] if around else []),
         *_parts(saving),
     )
 
 
-def _gain_text(gain: Gain, of: str) -> str:
-    around = text.interval(gain.low, gain.high, 2)
+def _gain_text(gain: Gain, of: str, val: Measure) -> str:
+    around = _around(gain, val)
     return hover(
-        f"{_plain(gain.family)}: {_signed(gain.gained)} points",
+        f"{_plain(gain.family)}: {val.change(gain.gained)}{val.points}",
         f"at {_budget(gain.share, of)}",
-        *([f"95 % interval {around} points"] if around else []),
+        *([f"95 % interval {around}{val.points}"] if around else []),
         *_parts(gain),
     )
 
@@ -112,8 +140,13 @@ def _plain(family: str) -> str:
     return "all policies" if family == ALL else family
 
 
-def _signed(value: float | None) -> str:
-    return share(value, 2, "+")
+def _around(gain: Gain, val: Measure) -> str:
+    """The interval of a gain; "" where there is none."""
+    if gain.low is None or gain.high is None:
+        return ""
+    if val.percent:
+        return text.interval(gain.low, gain.high, 2)
+    return f"{val.change(gain.low)} to {val.change(gain.high)}"
 
 
 def _saved(saving: Saving) -> str:
@@ -121,9 +154,9 @@ def _saved(saving: Saving) -> str:
     return share(saving.saved, 0) + (f" ({around})" if around else "")
 
 
-def _gained(gain: Gain) -> str:
-    around = text.interval(gain.low, gain.high, 2)
-    return _signed(gain.gained) + (f" ({around})" if around and gain.gained is not None else "")
+def _gained(gain: Gain, val: Measure) -> str:
+    around = _around(gain, val)
+    return val.change(gain.gained) + (f" ({around})" if around and gain.gained is not None else "")
 
 
 def _wide(
@@ -139,12 +172,23 @@ def _wide(
 
 
 def _settings(
-    saved: Sequence[Saving], gained: Sequence[Gain], of: str, short: Mapping[tuple[str, str], str]
+    saved: Sequence[Saving],
+    gained: Sequence[Gain],
+    of: str,
+    val: Measure,
+    test: Measure,
+    short: Mapping[tuple[str, str], str],
 ) -> Table:
     """Which settings these are, and how they do on the test split."""
-    heads = ["policy", "compared at", "settings", "weights", "change of test accuracy (points)"]
+    heads = [
+        "policy",
+        "compared at",
+        "settings",
+        "weights",
+        f"change of {test.name} (points)" if test.percent else f"{test.name} gained",
+    ]
     found: list[tuple[Saving | Gain, str]] = [
-        *((saving, _drop(saving.drop)) for saving in saved),
+        *((saving, _drop(saving.drop, val)) for saving in saved),
         *((gain, _budget(gain.share, of)) for gain in gained),
     ]
     rows = [
@@ -153,7 +197,7 @@ def _settings(
             which,
             text.parts(one.settings, short),
             ", ".join(f"{100 * weight:.0f} %" for *_, weight in one.settings),
-            _signed(one.test_change),
+            test.change(one.test_change),
         ]
         for one, which in found
         if one.settings

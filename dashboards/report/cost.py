@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from dashboards.measure import number
 from dashboards.report.data import Content, Trial
 from dashboards.report.look import Looks, axis, figure
 from dashboards.report.page import Plot, Section, Table, hover
-from dashboards.report.text import Unit, count, number
+from dashboards.report.text import Unit, count
 from sweeps.judging.savings import family
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from dashboards.measure import Measure
 from pruning.errors import InputError
 from pruning.policies import Policy
 from pruning.policies.registry import policy as parse_policy
@@ -19,7 +20,8 @@ from sweeps.judging.savings import family, is_control
 from sweeps.judging.standing import Standing, standing
 from sweeps.judging.table import read_rows
 from sweeps.planning.plan import Reading
-from sweeps.results.rows import Row, by_setting, describe, mean
+from sweeps.results.quality import Quality
+from sweeps.results.rows import Row, by_setting, describe, mean, metrics_of
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store
 
@@ -64,10 +66,32 @@ class Content:
         """A row a trial."""
         return [trial.row for trial in self.trials]
 
+    @property
+    def quality(self) -> Quality:
+        """The task's first metric."""
+        return Quality.among(self.rows)
+
+    @property
+    def val(self) -> Measure:
+        """How its quality on the validation split is written."""
+        return Measure(self.quality.val)
+
+    @property
+    def test(self) -> Measure:
+        """On the test split."""
+        return Measure(self.quality.test)
+
+    @property
+    def judged(self) -> list[Measure]:
+        """All metrics of the task, on both splits."""
+        names = metrics_of(self.rows)
+        return [Measure(f"{split}_{name}") for split in ("val", "test") for name in names]
+
     @cached_property
     def groups(self) -> list[Group]:
         """The settings of which at least one seed has finished, each with those seeds."""
-        figures = {"val_accuracy", "test_accuracy", "gpu_hours", *self.objectives}
+        quality = self.quality
+        figures = {quality.val, quality.test, "gpu_hours", *self.objectives}
         done = [
             row
             for row in self.rows
@@ -82,7 +106,7 @@ class Content:
 
     @property
     def dense(self) -> Group:
-        """The seeds of dense training that have finished; of several variants the most accurate."""
+        """The seeds of dense training that have finished; of several variants the best."""
         found = [group for group in self.groups if group[0]["policy"] == "dense"]
         return best_setting(found) if found else []
 
@@ -188,13 +212,14 @@ def policy_of(row: Row) -> Policy | None:
 
 
 def best_setting(groups: Iterable[Group]) -> Group:
-    """Of some settings that with the highest validation accuracy."""
+    """Of some settings that with the best quality on the validation split."""
 
-    def accuracy(group: Group) -> float:
-        found = mean(group, "val_accuracy")
+    def goodness(group: Group) -> float:
+        quality = Quality.among(group)
+        found = quality.sign * mean(group, quality.val)
         return -math.inf if math.isnan(found) else found
 
-    return max(groups, key=accuracy)
+    return max(groups, key=goodness)
 
 
 def versions() -> dict[str, str]:

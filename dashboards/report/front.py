@@ -1,4 +1,4 @@
-"""The front: accuracy against cost, a point a setting."""
+"""The front: quality against cost, a point a setting."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from dashboards.measure import Measure, number, share
 from dashboards.report import growth
 from dashboards.report.data import Content, Group
 from dashboards.report.look import Looks, column, errors, figure
 from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
 from dashboards.report.ranges import near, span
-from dashboards.report.text import NAMES, Unit, count, number, share, spread
+from dashboards.report.text import Unit, count, name_of
 from dashboards.report.text import title as title_of
 from sweeps.judging.savings import family
+from sweeps.results.quality import Quality
 from sweeps.results.rows import deviation, mean
 
 
 def section(content: Content, looks: Looks) -> Section:
     """The front, its hypervolume by time spent, and a row a setting."""
-    told = ", ".join(f"{NAMES.get(name, name)} ({way})" for name, way in content.objectives.items())
+    told = ", ".join(f"{name_of(name)} ({way})" for name, way in content.objectives.items())
     if not content.groups:
         return Section("front", "The front", [f"Objectives: {told}.", "No trial has finished."])
     unit = Unit.of([mean(group, "gpu_hours") for group in content.groups], content.device)
@@ -29,7 +31,7 @@ def section(content: Content, looks: Looks) -> Section:
         "standard deviation; the small ones are its seeds. The dotted line joins the settings that "
         f"no other beats (means over seeds, on the validation split).{out}"
     )
-    plots = [Plot(drawn, "the front of accuracy and cost", caption, wide=True)]
+    plots = [Plot(drawn, f"the front of {content.val.noun} and cost", caption, wide=True)]
     notes = []
     if grown := growth.plot(content, unit):
         plots.append(grown)
@@ -38,18 +40,23 @@ def section(content: Content, looks: Looks) -> Section:
     return Section("front", "The front", [], plots, [_table(content, unit)], notes)
 
 
-def axes_of(objectives: dict[str, str]) -> tuple[str, str]:
-    """What stands on x (a cost) and on y (an accuracy)."""
+def axes_of(content: Content) -> tuple[str, str]:
+    """What stands on x (a cost) and on y (a quality)."""
+    if axes := content.standing.axes:
+        return axes.cost, axes.quality
+    objectives = content.objectives
     cost = [name for name, way in objectives.items() if way == "min"]
     rest = [name for name in objectives if name not in cost[:1]]
-    y = next((name for name in rest if objectives[name] == "max"), (rest or ["val_accuracy"])[0])
+    y = next(
+        (name for name in rest if objectives[name] == "max"), (rest or [content.val.column])[0]
+    )
     others = [name for name in objectives if name != y]
     return (cost[:1] or others or ["gpu_hours"])[0], y
 
 
 def _front(content: Content, looks: Looks, unit: Unit) -> tuple[Figure, str]:
     """The plot, and what to say of settings that lie far below the others."""
-    across, up = axes_of(content.objectives)
+    across, up = axes_of(content)
     (x, x_scale), (y, y_scale) = column(across, unit), column(up, unit)
     data: list[dict[str, Any]] = []
     best = sorted(
@@ -116,8 +123,7 @@ def _setting(group: Group, unit: Unit) -> str:
     return hover(
         group[0]["policy"],
         *group[0]["settings"].split(),
-        f"validation accuracy {spread(group, 'val_accuracy')} %",
-        f"test accuracy {spread(group, 'test_accuracy')} %",
+        *(Measure(column).spread_told(group) for column in _judged(group)),
         f"{unit.write(mean(group, 'gpu_hours'))} {unit.name} alone",
         f"{share(mean(group, 'sparsity'), 1)} % of the parameters gone",
         f"{len(group)} seed{'s' * (len(group) > 1)}",
@@ -125,11 +131,18 @@ def _setting(group: Group, unit: Unit) -> str:
     )
 
 
+def _judged(group: Group) -> list[str]:
+    """The columns of the task's first metric."""
+    quality = Quality.among(group)
+    return [quality.val, quality.test]
+
+
 def _one(row: dict[str, Any], unit: Unit) -> str:
+    quality = Measure(Quality.among([row]).val)
     return hover(
         row["trial"],
         f"seed {row['seed']}",
-        f"validation accuracy {share(row['val_accuracy'])} %",
+        f"{quality.name} {quality.write(row[quality.column])}",
         f"{unit.write(row['gpu_hours'])} {unit.name} alone",
     )
 
@@ -145,8 +158,7 @@ def _table(content: Content, unit: Unit) -> Table:
             [
                 title_of(group),
                 "–".join(map(str, sorted({min(pruned), max(pruned)}))) if pruned else "",
-                spread(group, "val_accuracy"),
-                spread(group, "test_accuracy"),
+                *(measure.spread(group) for measure in content.judged),
                 unit.write(hours),
                 share(hours / dense if dense else math.nan, 0),
                 share(mean(group, "sparsity"), 1),
@@ -158,8 +170,7 @@ def _table(content: Content, unit: Unit) -> Table:
     heads = [
         "setting",
         "pruned after epoch",
-        "validation accuracy (%)",
-        "test accuracy (%)",
+        *(measure.head for measure in content.judged),
         f"alone ({unit.name})",
         "of dense (%)",
         "parameters gone (%)",

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dashboards.measure import number, share
 from dashboards.report.data import Content, Trial
 from dashboards.report.look import axis, figure
 from dashboards.report.page import Plot, hover
-from dashboards.report.text import NAMES, Unit, number, share
+from dashboards.report.text import Unit, name_of
 from sweeps.judging.front import hypervolume, pareto
+from sweeps.results.quality import is_fraction
 
 POINTS = 100
 """At so many trials it is worked out at most."""
@@ -45,8 +47,7 @@ def plot(content: Content, one: Unit) -> Plot | None:
     given = content.config.get("reference")
     point = "given in the sweep file" if given else "the worst of each objective"
     origin = ", ".join(
-        f"{NAMES.get(name, name)} {_value(name, value, one)}"
-        for name, value in standing.reference.items()
+        f"{name_of(name)} {_value(name, value, one)}" for name, value in standing.reference.items()
     )
     caption = (
         "How the front grew: the hypervolume of the settings' means over the seeds known so far, "
@@ -81,7 +82,7 @@ def _text(trials: Sequence[Trial], place: int, volume: float) -> str:
 
 def _value(name: str, value: float, unit: Unit) -> str:
     """A value of an objective, with its unit."""
-    if name.endswith(("accuracy", "sparsity")):
+    if is_fraction(name):
         return f"{share(value)} %"
     return f"{unit.write(value)} {unit.name}" if name.startswith("gpu_hours") else number(value)
 

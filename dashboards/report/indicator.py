@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from dashboards.measure import number
 from dashboards.report.data import Content, Trial, policy_of
 from dashboards.report.look import Looks, axis, epochs_axis, figure, heading, shade
 from dashboards.report.page import Figure, Plot, Section, Table, hover, shown
-from dashboards.report.text import number
 from dashboards.report.watched import threshold, watched
 from sweeps.judging.savings import family
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dashboards.measure import share
 from dashboards.report.data import Content, Trial, best_setting
 from dashboards.report.look import axis, figure
 from dashboards.report.page import Figure, Plot, Section, Table, shown
-from dashboards.report.text import share
 from pruning.structure.layout import Layout
 from sweeps.judging.savings import family
 
@@ -42,9 +42,10 @@ def section(content: Content) -> Section:
         f"{content.short[trial.row['policy'], trial.row['settings']]}, seed {trial.row['seed']}"
         for trial, *_ in found
     ]
+    best = "most accurate" if content.val.percent else "best"
     lead = [
         "The share of each layer's units that is there during an epoch; epoch 0 is the untrained "
-        "network. Of each policy its most accurate setting that removed units, the first seed.",
+        f"network. Of each policy its {best} setting that removed units, the first seed.",
     ]
     label = "share of units alive by layer and epoch"
     plot = Plot(_plot(found), label, choices=names, wide=True)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.report.page import Figure, shown
-from dashboards.report.text import NAMES, Unit
+from dashboards.report.text import Unit, name_of
+from sweeps.results.quality import is_fraction
 
 COLOURS = ("#2b7aca", "#cf3d10", "#35a563", "#8b3fe0", "#d184c4", "#bd9a10", "#94562f")
 """Apart for colour-blind eyes, too, and readable on white and on black."""
@@ -103,9 +104,9 @@ def column(name: str, unit: Unit) -> tuple[dict[str, Any], float]:
     if name in ("gpu_hours", "gpu_hours_spent"):
         what = "alone" if name == "gpu_hours" else "spent"
         return axis(f"time of one training, {what} ({unit.name})"), unit.factor
-    if name.endswith(("accuracy", "sparsity")):
-        return percent(NAMES.get(name, name.replace("_", " "))), 1.0
-    return axis(NAMES.get(name, name)), 1.0
+    if is_fraction(name):
+        return percent(name_of(name).replace("_", " ")), 1.0
+    return axis(name_of(name)), 1.0
 
 
 def errors(values: Sequence[float], colour: str) -> dict[str, Any]:

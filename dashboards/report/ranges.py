@@ -37,7 +37,7 @@ def near(groups: Sequence[Group], ways: Mapping[str, str]) -> list[Group]:
     for name, way in ways.items():
         sign = 1 if way == "max" else -1
         largest = max((abs(mean(group, name)) for group in groups), default=0.0)
-        least = 0.005 if name.endswith("accuracy") else 0.02 * largest
+        least = 0.005 if name.lower().endswith("accuracy") else 0.02 * largest
         if usually := usual([sign * mean(group, name) for group in groups], least):
             found = [
                 group
@@ -51,5 +51,7 @@ def span(groups: Sequence[Group], name: str, scale: float = 1.0) -> list[float]:
     """From the least to the most of all seeds, with some room, but none below zero."""
     values = [scale * row[name] for group in groups for row in group]
     low, high = min(values), max(values)
-    room = 0.08 * (high - low) or (0.02 if name.endswith("accuracy") else 0.1 * abs(high) or 1.0)
+    room = 0.08 * (high - low) or (
+        0.02 if name.lower().endswith("accuracy") else 0.1 * abs(high) or 1.0
+    )
     return [max(0.0, low - room) if low >= 0 else low - room, high + room]

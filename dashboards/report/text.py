@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dashboards.measure import number, share
 from dashboards.report.data import Group
-from sweeps.results.rows import Row, deviation, mean
+from sweeps.results.quality import words
 
 NAMES = {
-    "val_accuracy": "validation accuracy",
     "gpu_hours": "time of one training alone",
     "gpu_hours_spent": "time spent on one training",
-    "test_accuracy": "test accuracy",
     "macs": "MACs of one sample",
     "params": "parameters",
     "train_flops": "training FLOPs",
@@ -44,38 +43,10 @@ class Unit:
         return number(hours * self.factor)
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number to read: three digits, thousands apart, a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0 or abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:,.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
-
-
-def share(value: float | None, digits: int = 2, sign: str = "-") -> str:
-    """A fraction as percent, without the percent sign; sign: ``+`` to show that, too."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    # z: what rounds to zero has no minus
-    return f"{100 * value:{sign}z.{digits}f}".replace("-", "−")
-
-
-def spread(group: Sequence[Row], name: str) -> str:
-    """Mean and standard deviation of a fraction over seeds, in percent."""
-    around = deviation(group, name)
-    return share(mean(group, name)) + ("" if math.isnan(around) else f" ± {share(around)}")
-
-
 def title(group: Group) -> str:
     """A setting in one line."""
     policy, settings = group[0]["policy"], group[0]["settings"]
     return f"{policy} {settings}".strip()
-
-
-def points(drop: float) -> str:
-    """``0.5 points``."""
-    return f"{100 * drop:g} point{'s' * (drop != 0.01)}"
 
 
 def parts(settings: Sequence[tuple[str, str, float]], short: Mapping[tuple[str, str], str]) -> str:
@@ -94,16 +65,14 @@ def interval(low: float | None, high: float | None, digits: int = 0) -> str:
     return "" if low is None or high is None else f"{share(low, digits)} to {share(high, digits)}"
 
 
-def accuracy(objectives: dict[str, str]) -> str:
-    """The name of the first objective to maximize."""
-    name = next((name for name, way in objectives.items() if way == "max"), "")
-    return NAMES.get(name, name.replace("_", " "))
+def name_of(column: str) -> str:
+    """A column of the results in words."""
+    return NAMES.get(column) or words(column)
 
 
-def cost(objectives: dict[str, str]) -> str:
-    """What is saved: the first objective to minimize."""
-    name = next((name for name, way in objectives.items() if way == "min"), "")
-    return COSTS.get(name) or NAMES.get(name, name.replace("_", " "))
+def cost(column: str) -> str:
+    """What is saved, of an objective to minimize."""
+    return COSTS.get(column) or name_of(column).replace("_", " ")
 
 
 def count(number: int, what: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dashboards.measure import Measure
 from dashboards.report.data import Content
 from dashboards.report.page import Table
-from dashboards.report.text import Unit, share
+from dashboards.report.text import Unit
 from pruning.errors import InputError
 from sweeps.judging.oracle import OTHERS, Verdict, nothing_to_judge, oracle
 from sweeps.results.rows import describe
@@ -26,9 +27,10 @@ def tables(content: Content) -> tuple[list[Table], list[str]]:
     notes: dict[str, int] = {}
     rows = [_row(verdict, unit, notes) for verdict in found]
     heads = ["indicator", "settings", "threshold", "its epochs, by seed", "oracle's epoch"]
-    heads += ["never crossed", "regret (points of test accuracy)", f"one trial ({unit.name})"]
+    heads += ["never crossed", _regret_head(content.test), f"one trial ({unit.name})"]
     heads += ["the whole grid, alone", "shared", "notes"]
-    title = "Indicators against the oracle: epoch chosen, accuracy given up, cost of finding out"
+    given_up = f"epoch chosen, {content.val.noun} given up, cost of finding out"
+    title = f"Indicators against the oracle: {given_up}"
     return [Table(title, heads, rows, 3, len(rows) <= 8, list(notes))], []
 
 
@@ -42,10 +44,19 @@ def _row(verdict: Verdict, unit: Unit, notes: dict[str, int]) -> list[str]:
         " ".join("never" if epoch is None else str(epoch) for epoch in verdict.epochs),
         "–" if verdict.oracle_epoch is None else str(verdict.oracle_epoch),
         f"{verdict.never_crossed} of {len(verdict.seeds)}",
-        share(verdict.regret, 2, "+") + (f" ± {share(verdict.sd)}" if verdict.sd else ""),
+        _regret(verdict),
         *("–" if spent is None else unit.write(spent) for spent in hours),
         " ".join(map(str, numbers)),
     ]
+
+
+def _regret_head(test: Measure) -> str:
+    return f"regret (points of {test.name})" if test.percent else f"regret ({test.name})"
+
+
+def _regret(verdict: Verdict) -> str:
+    test = Measure(verdict.quality.test)
+    return test.change(verdict.regret) + (f" ± {test.size(verdict.sd)}" if verdict.sd else "")
 
 
 def _thresholds(verdict: Verdict) -> str:

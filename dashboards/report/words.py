@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dashboards.measure import Measure, share
 from dashboards.report.data import Content
 from dashboards.report.secrets import without_secrets
-from dashboards.report.text import accuracy, cost, count, interval, listed, parts, points, share
+from dashboards.report.text import cost, count, interval, listed, parts
 from sweeps.judging.savings import ALL, Saving, family, is_control
 
 
@@ -24,8 +25,8 @@ def _answer(content: Content) -> list[str]:
         return [_no_comparison(content), *_seeds(content)]
     return [
         _saved(content, best),
-        *_test(best),
-        *_less_accurate(best),
+        *_test(content, best),
+        *_less_accurate(content, best),
         *_controls(content, savings, best),
         *_seeds(content),
         *_left(content),
@@ -46,9 +47,10 @@ def _no_comparison(content: Content) -> str:
             "No dense training has finished in this sweep, so nothing can be said about what "
             "pruning saves; the settings are compared with each other below."
         )
-    if not {"max", "min"} <= set(content.objectives.values()):
+    if content.standing.axes is None:
+        what = "an accuracy" if content.val.percent else content.val.noun
         return (
-            "The objectives of this sweep are not an accuracy and a cost, so no saving can be "
+            f"The objectives of this sweep are not {what} and a cost, so no saving can be "
             "read off; the settings are compared with each other below."
         )
     others = any(group[0]["policy"] != "dense" for group in content.groups)
@@ -57,18 +59,26 @@ def _no_comparison(content: Content) -> str:
 
 
 def _saved(content: Content, best: dict[float, Saving]) -> str:
-    what, of = accuracy(content.objectives), cost(content.objectives)
+    val, of = _axes(content)
+    what = val.name
     saving = best[0.0]
     if saving.saved < 0.005:
         return (
-            f"No setting reaches dense's {what} ({share(saving.target)} %) with less {of} than "
+            f"No setting reaches dense's {what} ({val.write(saving.target)}) with less {of} than "
             f"dense training itself{_between(saving)}."
         )
     at = parts(saving.settings, content.short)
     return (
-        f"At dense's {what} ({share(saving.target)} %) the best setting takes "
+        f"At dense's {what} ({val.write(saving.target)}) the best setting takes "
         f"{share(saving.saved, 0)} % less {of}{_between(saving)}: {at}."
     )
+
+
+def _axes(content: Content) -> tuple[Measure, str]:
+    """The quality, and what is saved."""
+    axes = content.standing.axes
+    assert axes is not None  # or nothing could be saved
+    return Measure(axes.quality), cost(axes.cost)
 
 
 def _between(saving: Saving) -> str:
@@ -79,9 +89,10 @@ def _between(saving: Saving) -> str:
     return f" (95 % interval {found} %{chance})"
 
 
-def _less_accurate(best: dict[float, Saving]) -> list[str]:
+def _less_accurate(content: Content, best: dict[float, Saving]) -> list[str]:
+    val, _ = _axes(content)
     told = [
-        f"{share(saving.saved, 0)} % at {points(drop)} less{_between(saving)}"
+        f"{share(saving.saved, 0)} % at {val.worse(drop)}{_between(saving)}"
         for drop, saving in best.items()
         if drop
     ]
@@ -99,19 +110,24 @@ def _controls(content: Content, savings: Sequence[Saving], best: dict[float, Sav
     strongest = max(own, key=lambda saving: saving.saved)
     if strongest.saved < 0.005:
         who = listed([saving.family for saving in own], "or")
-        return [f"No control ({who}) reaches dense's accuracy for less than dense."]
+        return [f"No control ({who}) reaches dense's {_axes(content)[0].noun} for less than dense."]
     told = listed([f"{saving.family} {share(saving.saved, 0)} %" for saving in own], "and")
     better = strongest.saved >= best[0.0].saved
     verdict = f": {strongest.family} does as well as the best pruning found here" * better
     return [f"The controls save there: {told}{verdict}."]
 
 
-def _test(best: dict[float, Saving]) -> list[str]:
+def _test(content: Content, best: dict[float, Saving]) -> list[str]:
     change = best[0.0].test_change
     if change is None or best[0.0].saved < 0.005:
         return []
-    far = f"{share(abs(change))} points {'higher' if change > 0 else 'lower'} than dense"
-    ends = "as dense does" if abs(change) < 0.00005 else far
+    axes = content.standing.axes
+    assert axes is not None
+    test = Measure(axes.test)
+    ways = ("higher", "lower") if test.percent else ("better", "worse")
+    far = f"{test.size(change)}{test.points} {ways[change <= 0]} than dense"
+    same = abs(change) < 0.00005 if test.percent else not change
+    ends = "as dense does" if same else far
     return [f"On the test split, which nothing was chosen on, that best setting ends {ends}."]
 
 

@@ -33,6 +33,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the network a trial ended with to a file of its own; its data must be at hand."""
+    from dashboards import tables
     from pruning.export import write
     from sweeps.results.networks import trained
     from sweeps.storage.store import Store
@@ -44,8 +45,7 @@ def export(
     compared = write(found.training, path, file_format.value, found.about(name))
     row = found.row
     console.print(
-        f"{path}: {row['params']:,} parameters, {row['macs']:,} MACs, val accuracy "
-        f"{row['val_accuracy']:.4f}, test accuracy {row['test_accuracy']:.4f}",
+        f"{path}: {row['params']:,} parameters, {row['macs']:,} MACs, {tables.judged(row)}",
         markup=False,
         soft_wrap=True,
     )

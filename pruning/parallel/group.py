@@ -73,9 +73,9 @@ class Group(Alone):
             )
         parallel.register_comm_hook(None, lambda _, bucket: _added_up(bucket))
 
-        def loss_of(batch: Batch) -> tuple[Tensor, Tensor, int]:
+        def loss_of(batch: Batch) -> tuple[Tensor, Tensor]:
             with WholeBatch():
-                found: tuple[Tensor, Tensor, int] = parallel(*batch)
+                found: tuple[Tensor, Tensor] = parallel(*batch)
                 return found
 
         yield loss_of
@@ -100,7 +100,7 @@ class _Loss(nn.Module):
         super().__init__()
         self.model, self.loss = model, loss
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, int]:
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return self.loss((x, y))
 
 

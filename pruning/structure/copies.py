@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from itertools import chain
 from typing import Any
 
@@ -115,7 +116,7 @@ def _difference(found: Mapping[str, torch.Size], wanted: Mapping[str, torch.Size
 
 
 def tensors_in(value: object) -> Iterator[Tensor]:
-    """All tensors in nested sequences and mappings, in order."""
+    """All tensors in nested sequences, mappings and data classes, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -124,6 +125,9 @@ def tensors_in(value: object) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from tensors_in(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tensors_in(getattr(value, field.name))
 
 
 def as_args(example_input: Tensor | tuple[Any, ...]) -> tuple[Any, ...]:

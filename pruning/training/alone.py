@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from pruning.training.batches import Batch, Share
 
-Loss = Callable[[Batch], tuple[Tensor, Tensor, int]]
-"""From a batch to its mean loss, its number of right answers and of samples."""
+Loss = Callable[[Batch], tuple[Tensor, Tensor]]
+"""From a batch to its mean loss, and what is added up of it."""
 
 
 class Alone:

@@ -18,7 +18,11 @@ from pruning.randomness import generator, stream
 from pruning.training.task import Augment
 
 Batch = tuple[Tensor, Tensor]
-"""Samples [batch, ...] and labels [batch]."""
+"""Samples [batch, ...] and targets, as ``pruning.training.targets`` has them."""
+
+
+Label = Callable[[Any], int | Tensor]
+"""From what a dataset has as a label to the target of a sample."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,14 @@ class DatasetBatches(Batches):
     """A split read by a DataLoader, with torchvision's transforms."""
 
     def __init__(
-        self, dataset: Dataset[Any], transform: Callable[[Any], Tensor], workers: int
+        self,
+        dataset: Dataset[Any],
+        transform: Callable[[Any], Tensor],
+        workers: int,
+        label: Label = int,
     ) -> None:
         self.dataset, self.transform, self.workers = dataset, transform, workers
+        self.label = label
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
@@ -128,7 +137,7 @@ class DatasetBatches(Batches):
 
     def _load(self, chosen: Sequence[int], size: int, draw: int) -> Iterator[Batch]:
         loader: DataLoader[Any] = DataLoader(
-            Subset(_Transformed(self.dataset, self.transform, draw), chosen),
+            Subset(_Transformed(self.dataset, self.transform, draw, self.label), chosen),
             batch_size=size,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
@@ -141,16 +150,16 @@ class _Transformed(Dataset[Any]):
     """Samples whose random transforms depend on the sample's number, not on who loads it."""
 
     def __init__(
-        self, dataset: Dataset[Any], transform: Callable[[Any], Tensor], seed: int
+        self, dataset: Dataset[Any], transform: Callable[[Any], Tensor], seed: int, label: Label
     ) -> None:
-        self.dataset, self.transform, self.seed = dataset, transform, seed
+        self.dataset, self.transform, self.seed, self.label = dataset, transform, seed, label
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
         # no devices: by default CUDA's states are saved too, which a forked loader may not touch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(self.seed, index))
             sample, label = self.dataset[index]
-            return self.transform(sample), int(label)
+            return self.transform(sample), self.label(label)

@@ -6,7 +6,7 @@ A small set becomes one tensor per split on the device; a large one stays a data
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from pruning.randomness import generator
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
 from pruning.training.samples import Arrays, Sets
 from pruning.training.sources import read
+from pruning.training.target import CLASSES, UNLABELLED, Target
+from pruning.training.targets import kind_of, targets_of
 from pruning.training.task import Augment, DataSpec
 
 
@@ -24,6 +26,7 @@ from pruning.training.task import Augment, DataSpec
 class Data:
     """Three splits, the shape of a sample and the number of classes.
 
+    classes: 0 where targets are values. target: what a network is to give for a sample.
     normalize: mean and standard deviation that samples were given, a channel or feature each; None
     where they have transforms of their own.
     """
@@ -34,6 +37,12 @@ class Data:
     shape: tuple[int, ...]
     classes: int
     normalize: dict[str, list[float]] | None = None
+    target: Target = CLASSES
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network has: classes, or columns of values."""
+        return self.target.shape[0] if self.target.kind == "values" else self.classes
 
 
 @lru_cache(maxsize=2)
@@ -46,6 +55,8 @@ def load(spec_json: str, augment_json: str, device: str) -> Data:
     augment = Augment.model_validate_json(augment_json)
     try:
         source = read(spec)
+        if isinstance(source, Arrays):
+            source = _read_targets(source, spec)
     except (ValueError, OSError) as error:
         raise InputError(f"task.data: {one_line(error)}") from None
     if isinstance(source, Sets):
@@ -84,14 +95,31 @@ def _need_validation(spec: DataSpec, count: int) -> None:
         )
 
 
+def _read_targets(arrays: Arrays, spec: DataSpec) -> Arrays:
+    """Classes or values, as the task has them. Raises ValueError."""
+    kind = kind_of(arrays.train[1], spec.targets)
+
+    def ready(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return part[0], targets_of(part[1], kind, part[0].ndim, spec.unlabelled)
+
+    validation, test = (part and ready(part) for part in (arrays.validation, arrays.test))
+    return Arrays(ready(arrays.train), validation, test)
+
+
 def _classes(arrays: Arrays, source: str) -> int:
-    """The number of classes in all parts. Raises InputError for parts that cannot be."""
+    """The number of classes in all parts, 0 for values. Raises InputError for what cannot be."""
     parts = [part for part in (arrays.train, arrays.validation, arrays.test) if part is not None]
     for x, y in parts:
         if len(x) != len(y) or not len(x):
             raise InputError(f"task.data: {source!r} has {len(x)} samples and {len(y)} labels")
-        if int(y.min()) < 0:
-            raise InputError(f"task.data: {source!r} has label {int(y.min())} (allowed: from 0)")
+        if y.shape[1:] != parts[0][1].shape[1:]:
+            raise InputError(f"task.data: {source!r} has parts whose targets differ in shape")
+    if parts[0][1].is_floating_point():
+        return 0
+    for _, y in parts:
+        least = int(y[y != UNLABELLED].min() if y.ndim > 1 else y.min())
+        if least < 0:
+            raise InputError(f"task.data: {source!r} has label {least} (allowed: from 0)")
     return 1 + max(int(y.max()) for _, y in parts)
 
 
@@ -100,6 +128,8 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
     classes = _classes(arrays, spec.source)
     if augment != Augment() and x.ndim != 4:
         raise InputError(f"task.augment: samples of shape {tuple(x.shape[1:])} are not pictures")
+    if augment != Augment() and y.ndim > 2:
+        raise InputError("task.augment: pictures would move, and what is said of their pixels not")
     if test is None:
         rest, part = _split(len(x), spec.test, spec.split_seed, "test")
         if not len(part):
@@ -128,6 +158,7 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
         tuple(x.shape[1:]),
         classes,
         {"mean": mean.flatten().tolist(), "std": deviation.flatten().tolist()},
+        Target.of(y),
     )
 
 
@@ -142,11 +173,13 @@ def _from_sets(sets: Sets, spec: DataSpec) -> Data:
         rest, part = _split(len(chosen), spec.validation, spec.split_seed, "validation")
         validation, chosen = Subset(train, chosen[part].tolist()), chosen[rest]
     chosen = chosen[_limited(len(chosen), spec)]
+    batches = partial(DatasetBatches, workers=spec.workers, label=sets.label)
     return Data(
-        DatasetBatches(Subset(train, chosen.tolist()), sets.augment, spec.workers),
-        DatasetBatches(validation, sets.prepare, spec.workers),
-        DatasetBatches(test, sets.prepare, spec.workers),
+        batches(Subset(train, chosen.tolist()), sets.augment),
+        batches(validation, sets.prepare),
+        batches(test, sets.prepare),
         sets.shape,
         sets.classes,
         sets.normalize,
+        sets.target,
     )

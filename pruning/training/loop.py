@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from pruning.actions import Action
 from pruning.errors import InputError
@@ -25,8 +24,10 @@ from pruning.structure.layout import Layout
 from pruning.training import models
 from pruning.training.alone import ALONE, Alone
 from pruning.training.average import Average
-from pruning.training.batches import Batch, Batches, Share
+from pruning.training.batches import WHOLE, Batch, Batches, Share
 from pruning.training.data import Data, load
+from pruning.training.objective import Objective, scalar
+from pruning.training.outputs import main_output
 from pruning.training.task import Task
 
 _EVALUATION_BATCH = 1024
@@ -62,6 +63,7 @@ class Training:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at its first use
         self.meter = Meter(self.device)
         self.data = open_data(task, self.device)
+        self.objective = Objective.of(task, self.data, self.device)
         weight = _weight(group.share, min(task.batch_size, len(self.data.train)))
         self._weight = torch.tensor(weight, dtype=torch.float32, device=self.device)
         _warm_up()  # before the clock runs: the process's cost, not this trial's
@@ -145,7 +147,7 @@ class Training:
     def _train(self, number: int) -> dict[str, float]:
         self.model.train()
         steps = self.data.train.steps(self.task.batch_size)
-        total = torch.zeros(3, dtype=torch.float64, device=self.device)
+        total = torch.zeros(self.objective.width, dtype=torch.float64, device=self.device)
         share = self.group.share
         batches = self.data.train.shuffled(self.task.batch_size, self.seed, number, share)
         with self.group.wrapped(self.model, self._loss) as loss_of:
@@ -153,17 +155,15 @@ class Training:
                 # at the middle of the step: at its end a cosine's last step would have rate 0
                 factor = self.task.schedule.factor(number + (step + 0.5) / steps, self.task.epochs)
                 self._set_learning_rates(factor)
-                loss, correct, count = loss_of(batch)
+                loss, sums = loss_of(batch)
                 # several processes add up their gradients: each mean counts by its share
                 loss.backward(self._weight)  # type: ignore[no-untyped-call]
                 self.pruner.after_backward()
                 self.step_optimizers()
                 if self.average:
                     self.average.update(number * steps + step + 1)
-                # on the device: a number read here would make every step wait for the GPU
-                total += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
-        loss_sum, correct_sum, count_sum = self.group.sum(total).tolist()
-        return {"train_loss": loss_sum / count_sum, "train_accuracy": correct_sum / count_sum}
+                total += sums  # on the device: a number read here would make every step wait for it
+        return self.objective.figures("train", self.group.sum(total).tolist())
 
     def _set_learning_rates(self, factor: float) -> None:
         for optimizer in self.optimizers:
@@ -181,26 +181,30 @@ class Training:
 
     def _evaluate(self, split: Batches, name: str) -> dict[str, float]:
         self.model.eval()
-        total = torch.zeros(2, dtype=torch.float64, device=self.device)
+        streams = self.objective.streams()
+        share = WHOLE if streams else self.group.share  # they are no sums: each process sees all
+        total = torch.zeros(self.objective.width, dtype=torch.float64, device=self.device)
         with torch.no_grad():
-            for batch in split.in_order(_EVALUATION_BATCH, self.group.share):
-                loss, correct, count = self._loss(batch, smoothing=0.0)
-                total += torch.stack([loss * count, correct])
-        loss_sum, correct_sum = self.group.sum(total).tolist()
-        return {f"{name}_loss": loss_sum / len(split), f"{name}_accuracy": correct_sum / len(split)}
+            for batch in split.in_order(_EVALUATION_BATCH, share):
+                output, target = self._output(batch)
+                total += self.objective.step(output, target)[1]
+                for stream in streams.values():
+                    stream.update(main_output(output), target)
+            found = {f"{name}_{key}": scalar(key, s.compute()) for key, s in streams.items()}
+        sums = total if streams else self.group.sum(total)
+        return self.objective.figures(name, sums.tolist()) | found
 
-    def _loss(self, batch: Batch, smoothing: float | None = None) -> tuple[Tensor, Tensor, int]:
-        """Mean loss, number of right answers, number of samples."""
+    def _output(self, batch: Batch) -> tuple[Any, Tensor]:
+        """What the model returns for a batch, and its targets."""
         x, y = (part.to(self.device, non_blocking=True) for part in batch)
         if self.task.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            output = self.model(x)
-        if not isinstance(output, Tensor):  # auxiliary outputs of GoogLeNet, Inception
-            output = output[0]
-        smooth = self.task.label_smoothing if smoothing is None else smoothing
-        loss = cross_entropy(output.float(), y, label_smoothing=smooth)
-        return loss, (output.argmax(1) == y).sum().double(), len(y)
+            return self.model(x), y
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean loss of a batch, and what is added up of it."""
+        return self.objective.step(*self._output(batch), self.task.label_smoothing)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.task.precision == "bf16":
@@ -238,9 +242,14 @@ def _warm_up() -> None:
 
 def open_data(task: Task, device: torch.device) -> Data:
     """The task's data on a device. Raises InputError."""
-    return load(task.data.model_dump_json(), task.augment.model_dump_json(), str(device))
+    spec = task.data
+    if spec.targets == "auto":
+        spec = spec.model_copy(update={"targets": task.loss.kind.targets})
+    return load(spec.model_dump_json(), task.augment.model_dump_json(), str(device))
 
 
 def open_model(task: Task, data: Data, seed: int) -> nn.Module:
     """The task's network with the weights that belong to the seed. Raises InputError."""
-    return models.build(task.model.name, task.model.options, data.shape, data.classes, seed)
+    model = task.model
+    output = None if task.loss.own else data.target.output(data.outputs)
+    return models.build(model.name, model.options, data.shape, data.outputs, seed, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 from pruning.errors import InputError, nearest, unknown
 from pruning.names import import_dotted, is_dotted
 from pruning.randomness import global_stream
+from pruning.training.outputs import main_output
 
 Shape = Sequence[int]
 
@@ -132,21 +134,28 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build(
-    name: str, options: dict[str, Any], shape: Shape, classes: int, seed: int = 0
+    name: str,
+    options: dict[str, Any],
+    shape: Shape,
+    classes: int,
+    seed: int = 0,
+    output: Shape | None = (),
 ) -> nn.Module:
     """The network, its weights drawn from ``seed`` alone.
 
     name: one of ours, ``torchvision:NAME`` (called with num_classes and the options), or
     ``package.module:callable`` (called with shape, classes and the options). Our own networks'
-    convolutions are initialised with Kaiming's normal by fan-out. Raises InputError for an unknown
-    name, an import that fails, options that do not fit, or an output that is not [batch, classes].
+    convolutions are initialised with Kaiming's normal by fan-out. classes: or target columns.
+    output: the shape that the main output must have for a sample, by default (classes,); None: a
+    loss of one's own takes what it may be. Raises InputError for an unknown name, an import that
+    fails, options that do not fit, or another output.
     """
     with global_stream(torch.device("cpu"), seed, "init"):
         model = _construct(name, options, shape, classes)
         initialise = initialisation(name)
         if initialise:
             initialise(model)
-        _check_output(model, name, shape, classes)
+        _check_output(model, name, shape, classes, output)
     return model
 
 
@@ -183,7 +192,9 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any
             raise ValueError(
                 f"unknown torchvision model {rest!r}{hint} (allowed: torchvision.models' names)"
             )
-        return partial(torchvision.models.get_model, rest, weights=None, num_classes=classes)
+        takes = inspect.signature(torchvision.models.get_model_builder(rest)).parameters
+        untrained = {key: None for key in ("weights", "weights_backbone") if key in takes}
+        return partial(torchvision.models.get_model, rest, num_classes=classes, **untrained)
     if is_dotted(name):
         return partial(import_dotted(name), shape=shape, classes=classes)
     raise ValueError(
@@ -200,7 +211,9 @@ def _kaiming(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def _check_output(model: nn.Module, name: str, shape: Shape, classes: int) -> None:
+def _check_output(
+    model: nn.Module, name: str, shape: Shape, classes: int, given: Shape | None
+) -> None:
     was_training = model.training
     model.eval()
     try:
@@ -212,9 +225,16 @@ def _check_output(model: nn.Module, name: str, shape: Shape, classes: int) -> No
         ) from None
     finally:
         model.train(was_training)
-    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if found != (2, classes):
+    if given is None:
+        return
+    needed = (2, *(given or [classes]))
+    try:
+        found: Any = tuple(main_output(output).shape)
+    except TypeError:
+        found = type(output).__name__
+    if found != needed:
+        why = f"asks for {tuple(given)} a sample" if given else f"has {classes} classes"
         raise InputError(
             f"task.model: {name!r} gives an output of {found} for 2 samples; "
-            f"the data has {classes} classes, so (2, {classes}) is needed"
+            f"the data {why}, so {needed} is needed"
         )

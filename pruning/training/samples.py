@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pruning.training.batches import Label
+from pruning.training.target import CLASSES, Target
+
 
 @dataclass(frozen=True)
 class Arrays:
-    """Samples [n, ...] and labels [n], with the parts the source has of its own."""
+    """Samples [n, ...] and targets [n, ...], with the parts the source has of its own."""
 
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor] | None = None
@@ -33,6 +36,8 @@ class Sets:
     augment: Callable[[Any], Tensor]
     prepare: Callable[[Any], Tensor]
     normalize: dict[str, list[float]] | None = None
+    label: Label = int
+    target: Target = CLASSES
 
 
 def samples_of(values: Any) -> Tensor:
@@ -47,6 +52,5 @@ def samples_of(values: Any) -> Tensor:
 
 
 def labels_of(values: Any) -> Tensor:
-    """int64 [n]."""
-    array = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
-    return array.long().flatten()
+    """As they are given: what they mean depends on the task."""
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from torch import Tensor
 
 from pruning.errors import one_line, unknown
 from pruning.names import import_dotted, is_dotted
+from pruning.training.batches import Label
 from pruning.training.samples import Arrays, Sets, labels_of, samples_of
+from pruning.training.target import Kind, Target
+from pruning.training.targets import kind_of, target_of
 from pruning.training.task import DataSpec
 
 
@@ -92,9 +96,19 @@ def _custom(spec: DataSpec) -> Arrays | Sets:
     except (TypeError, ValueError, RuntimeError):
         kind = type(train[0][0]).__name__
         raise ValueError(f"{spec.source!r} gives a {kind} as a sample, not a tensor") from None
+    kind = kind_of(train[0][1], spec.targets)
+    label = partial(target_of, kind=kind, unlabelled=spec.unlabelled)
+    target = Target(kind, tuple(torch.as_tensor(label(train[0][1])).shape))
     named = getattr(train, "classes", None)
-    labels = () if named else (int(train[index][1]) for index in range(len(train)))
-    classes = len(named) if named else 1 + max(labels)
-    return Sets(
-        train, validation, test, tuple(sample.shape), classes, torch.as_tensor, torch.as_tensor
-    )
+    classes = len(named) if named and kind == "classes" else _classes_in(train, label, kind)
+    shape = tuple(sample.shape)
+    plain = torch.as_tensor, torch.as_tensor, None
+    return Sets(train, validation, test, shape, classes, *plain, label, target)
+
+
+def _classes_in(dataset: Any, label: Label, kind: Kind) -> int:
+    """One more than the largest label; 0 of values."""
+    if kind == "values":
+        return 0
+    labels = (label(dataset[index][1]) for index in range(len(dataset)))
+    return 1 + max(int(torch.as_tensor(one).max()) for one in labels)

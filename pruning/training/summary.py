@@ -47,16 +47,17 @@ def summarize(
     prunes: Sequence[tuple[int, Sequence[str]]],
     probes: Iterable[Probe],
     decide_seconds: float,
+    measured: Iterable[str] = ("accuracy",),
 ) -> dict[str, Any]:
     """The trial's figures under the names of the results' columns.
 
     epochs: of its whole path, the untrained network's first. prunes: the epochs it pruned after,
-    with the warnings that belong to them.
+    with the warnings that belong to them. measured: the task's metrics.
     Fractions, seconds; macs of one sample; train_flops by the convention that a backward pass
     costs twice a forward pass and a multiply-accumulate is two operations. total_seconds: all that
     this trial alone would have taken.
     """
-    dense, last = epochs[0].costs, epochs[-1]
+    dense, last, measured = epochs[0].costs, epochs[-1], list(measured)
     sections = probe_sections(probes)
     seconds: dict[str, float] = {}
     for epoch in epochs:
@@ -70,8 +71,8 @@ def summarize(
         "params": last.costs["params"],
         "macs": last.costs["macs"],
         "train_flops": sum(6 * e.costs["macs"] * e.costs["samples"] for e in epochs),
-        "val_accuracy": last.metrics["val_accuracy"],
-        "test_accuracy": last.test["test_accuracy"],
+        **{f"val_{name}": last.metrics[f"val_{name}"] for name in measured},
+        **{f"test_{name}": last.test[f"test_{name}"] for name in measured},
         "train_seconds": seconds.get("train", 0.0),
         "probe_seconds": sum(seconds.get(section, 0.0) for section in sections),
         "decide_seconds": decide_seconds,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from pruning.names import is_dotted
 from pruning.settings import Settings, digest
+from pruning.training.losses import LossSpec
+from pruning.training.metrics import Direction, MetricSpec, as_list, measured
 from pruning.training.optimizer import OptimizerSpec, Positive, ScheduleSpec
+from pruning.training.target import Asked
 
 
 def _named(field: str) -> Any:
@@ -38,7 +42,9 @@ class DataSpec(Settings):
     source has no such part. test: share of everything that is kept for the final figure, where the
     source has none. split_seed: draws both; the same for all trials of a task. train_limit: train
     on so many samples only. root: folder of torchvision's sets. image_size: of an image folder.
-    workers: processes that load a large set.
+    workers: processes that load a large set. targets: ``classes``, or ``values`` to be met; by
+    default the task's loss says it (of one's own loss: floats are values). unlabelled: of labels a
+    pixel the one that counts for nothing (255 in VOC).
     """
 
     source: str
@@ -49,12 +55,16 @@ class DataSpec(Settings):
     root: str = "data"
     image_size: Annotated[int, Field(ge=1)] = 224
     workers: Annotated[int, Field(ge=0)] = 0
+    targets: Asked = "auto"
+    unlabelled: int | None = None
     options: dict[str, Any] = {}
 
 
 class Task(Settings):
     """What to train. Every trial of a sweep shares it.
 
+    loss, metrics: what the training brings down, and what its networks are judged by, the first
+    metric above all; by default accuracy, of mse the mse, of one's own loss the loss itself.
     epochs: length of the training. batch_size: samples a step; an incomplete last batch is dropped.
     precision: ``bf16`` computes under autocast. channels_last: memory layout of pictures.
     deterministic: the same bits every time, where the device can. sample_batches: of so many
@@ -72,6 +82,8 @@ class Task(Settings):
     batch_size: Annotated[int, Field(ge=1)] = 64
     optimizer: Annotated[OptimizerSpec, _named("name")] = OptimizerSpec()
     schedule: Annotated[ScheduleSpec, _named("name")] = ScheduleSpec()
+    loss: Annotated[LossSpec, _named("name")] = LossSpec()
+    metrics: Annotated[tuple[MetricSpec, ...], BeforeValidator(as_list)] = ()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: Augment = Augment()
     precision: Literal["float32", "bf16"] = "float32"
@@ -90,9 +102,40 @@ class Task(Settings):
             schedule.check(info.data["epochs"], info.data["optimizer"].lr)
         return schedule
 
+    @model_validator(mode="after")
+    def _loss_and_metrics_are_known(self) -> Task:
+        try:
+            kind = self.loss.kind
+        except ValueError as error:
+            raise ValueError(f"loss: {error}") from None
+        if self.label_smoothing and self.loss.name != "cross_entropy":
+            raise ValueError(f"label_smoothing: is for cross_entropy, not for {self.loss.name}")
+        if self.data.targets not in ("auto", kind.targets) and kind.targets != "typed":
+            raise ValueError(
+                f"data.targets: {self.data.targets!r} is not allowed: {self.loss.name} is of "
+                f"{kind.targets}"
+            )
+        try:
+            self.measured  # noqa: B018 - raises for what is unknown
+        except ValueError as error:
+            raise ValueError(f"metrics: {error}") from None
+        return self
+
+    @property
+    def judged_by(self) -> tuple[MetricSpec, ...]:
+        """Its metrics, or the loss's own."""
+        return self.metrics or (MetricSpec(name=self.loss.kind.metric),)
+
+    @cached_property
+    def measured(self) -> dict[str, Direction]:
+        """Each metric by its name in the results, and whether it is to be high or low."""
+        return measured(self.judged_by)
+
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults, without those that change no result."""
-        return self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"workers"}})
+        said = {"metrics"} if self.metrics == (MetricSpec(name=self.loss.kind.metric),) else set()
+        without: dict[str, Any] = {"data": {"workers"}, **dict.fromkeys(said, True)}
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=without)
 
     def address(self) -> str:
         """The task's place in a path: the digest of its settings, defaults left out."""

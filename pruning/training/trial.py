@@ -89,4 +89,5 @@ class Trial:
         """The trial's figures, as ``summarize`` names them."""
         decided = sum(record.seconds.get("decide", 0.0) for record in self.records)
         prunes = [(epoch, action.warnings) for epoch, action in self.actions]
-        return summarize(self.records, prunes, self.policy.probes(), decided)
+        measured = self.task.measured
+        return summarize(self.records, prunes, self.policy.probes(), decided, measured)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pruning.errors import InputError, unknown
 from pruning.settings import Settings, digest
@@ -16,24 +16,31 @@ from pruning.training.task import Task
 from sweeps.file.entries import Entry, take_out, walk
 from sweeps.file.search import Search
 from sweeps.file.trials import TrialSpec
-from sweeps.results.rows import CURVES, OBJECTIVES
+from sweeps.results.rows import curves, objectives
 from sweeps.sharing.resources import Resources
 
 if TYPE_CHECKING:
     from pruning.policies import Policy
 
 
+def usual_objectives(task: Task) -> dict[str, Literal["max", "min"]]:
+    """The task's first metric on the validation split, and the cost."""
+    name, way = next(iter(task.measured.items()))
+    return {f"val_{name}": way, "gpu_hours": "min"}
+
+
 class Sweep(Settings):
     """A sweep file.
 
-    policies: each a name or a mapping ``{policy: name, field: value or space}``. In place of any
-    value in them and in ``task`` may stand ``{grid: [...]}`` or a space that ``search`` samples.
-    objectives: what the Pareto set is about. reference: the point that the hypervolume is measured
-    from, a value an objective; by default the worst of each. retries: how often in a row training
-    that was lost with its worker is tried again without getting further. snapshots: which are kept:
-    ``all``, those of dense training (``trunk``), ``forks`` only, or every n-th; what is missing is
-    trained again when it is needed. varied: the spaces that stood in ``task``, by dotted name; the
-    task has a middle value in their place.
+    policies: each a name or a mapping ``{policy: name, field: value or space}``. In place of
+    any value in them and in ``task`` may stand ``{grid: [...]}`` or a space that ``search``
+    samples. objectives: what the Pareto set is about, by default the task's first metric and
+    the cost. reference: the point that the hypervolume is measured from, a value an objective;
+    by default the worst of each. retries: how often in a row training that was lost with its
+    worker is tried again without getting further. snapshots: which are kept: ``all``, those of
+    dense training (``trunk``), ``forks`` only, or every n-th; what is missing is trained again
+    when it is needed. varied: the spaces that stood in ``task``, by dotted name; the task has a
+    middle value in their place.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -41,10 +48,9 @@ class Sweep(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     policies: Annotated[tuple[Any, ...], Field(min_length=1)]
     search: Search | None = None
-    objectives: Annotated[dict[str, Literal["max", "min"]], Field(min_length=1)] = {
-        "val_accuracy": "max",
-        "gpu_hours": "min",
-    }
+    objectives: Annotated[dict[str, Literal["max", "min"]], Field(min_length=1)] = Field(
+        default_factory=lambda known: usual_objectives(known["task"])
+    )
     reference: dict[str, float] | None = None
     resources: Resources = Resources()
     retries: Annotated[int, Field(ge=0)] = 2
@@ -61,10 +67,13 @@ class Sweep(Settings):
 
     @field_validator("objectives")
     @classmethod
-    def _known_objectives(cls, given: dict[str, str]) -> dict[str, str]:
+    def _known_objectives(cls, given: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if "task" not in info.data:  # which is told first
+            return given
+        allowed = objectives(info.data["task"].measured)
         for name in given:
-            if name not in OBJECTIVES:
-                raise ValueError(unknown("objective", name, OBJECTIVES))
+            if name not in allowed:
+                raise ValueError(unknown("objective", name, allowed))
         return given
 
     @field_validator("seeds")
@@ -86,11 +95,12 @@ class Sweep(Settings):
     @model_validator(mode="after")
     def _early_stopping_has_figures(self) -> Sweep:
         if self.search and self.search.early_stopping:
+            known = curves(self.task.measured)
             for name in self.objectives:
-                if name not in CURVES:
+                if name not in known:
                     raise ValueError(
                         f"search.early_stopping: objective {name!r} is known only at the end of a "
-                        f"training (allowed: {', '.join(CURVES)})"
+                        f"training (allowed: {', '.join(known)})"
                     )
         return self
 
@@ -103,6 +113,9 @@ class Sweep(Settings):
         """
         found = walk(self.task, self.varied, self.policies)
         sampled = [f"{entry.where}.{place}" for entry in found for place in entry.spaces]
+        for entry in found:
+            if entry.changes:
+                self._has_the_metrics_of(entry)
         if sampled and self.search is None:
             place = sampled[0].replace("task:", "task.")
             raise InputError(
@@ -115,6 +128,14 @@ class Sweep(Settings):
                 "{uniform: [low, high]}, {log_uniform: [low, high]}, {int: [low, high]})"
             )
         return found
+
+    def _has_the_metrics_of(self, entry: Entry) -> None:
+        for values in entry.outside():
+            if entry.at(values, 0).task.measured != self.task.measured:
+                raise InputError(
+                    "task.metrics: differ within the sweep, so that its trials cannot be compared; "
+                    "name them where the loss varies"
+                )
 
     def kept_in(self, study: str) -> Sweep:
         """This sweep with its search in another database. Raises InputError if it has none."""

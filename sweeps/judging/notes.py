@@ -10,6 +10,7 @@ import numpy as np
 from pruning.policies import AtEpoch, OneShot
 from pruning.policies.registry import specify
 from sweeps.judging.regret import ended, spread
+from sweeps.results.quality import Quality, words
 from sweeps.results.rows import Row
 
 NO_GRID = "no oracle grid"
@@ -54,8 +55,9 @@ def of_grid(
     if close := [
         epoch for epoch in epochs if epoch != best and _close(epochs[epoch], epochs[best])
     ]:
+        what = words(Quality.among(epochs[best].values()).val)
         found.append(
-            f"the oracle is not clear: in validation accuracy {_listed(close)} "
+            f"the oracle is not clear: in {what} {_listed(close)} "
             f"come{'s' * (len(close) == 1)} within the seeds' spread of epoch {best}"
         )
     return found
@@ -102,7 +104,8 @@ def _yaml(value: Any) -> str:
 
 def _close(other: Mapping[int, Row], best: Mapping[int, Row]) -> bool:
     """Whether the mean difference over seeds is no larger than its standard deviation."""
-    ahead = [best[seed]["val_accuracy"] - other[seed]["val_accuracy"] for seed in best]
+    quality = Quality.among(best.values())
+    ahead = [quality.sign * (best[s][quality.val] - other[s][quality.val]) for s in best]
     around = spread(ahead)
     return around is not None and float(np.mean(ahead)) <= around
 

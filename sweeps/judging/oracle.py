@@ -1,8 +1,9 @@
 """Verdicts: every indicator of a study against the oracle, the best of a grid of pruning epochs.
 
 The oracle of Shen et al. (CVPR 2022) prunes at each epoch of a grid and takes the best in
-hindsight. Here that is the best by the mean validation accuracy over seeds, and regret is of the
-test accuracy. A grid belongs to an indicator if both make the same cut on the same task.
+hindsight. Here that is the best by the mean over seeds of the task's quality, its first metric, on
+the validation split, and regret is of that on the test split. A grid belongs to an indicator if
+both make the same cut on the same task.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pruning.settings import canonical
 from sweeps.judging import notes
 from sweeps.judging.grid import Grid, Trial, average
 from sweeps.judging.regret import best_on_others, complete, ended, never_crossed, regrets, spread
+from sweeps.results.quality import Quality
 from sweeps.results.rows import Row
 
 GIVEN = "given"
@@ -37,7 +39,9 @@ class Verdict:
     choice: GIVEN or OTHERS. seeds: those it is judged on; thresholds (None: the policy's own
     default), epochs (None: never pruned) and regrets have an entry for each.
     grid: the oracle's epochs, empty if there are none; oracle_seeds: on which all of them ended.
-    Accuracies and regrets are fractions, means over seeds; sd is over seeds, None for one seed.
+    quality: what is compared, the accuracy of classes; of other tasks oracle_val_accuracy and
+    oracle_test_accuracy are the oracle's in it. Regrets are by how much that is better, in the
+    metric's own unit (fractions of accuracy); means over seeds; sd is over seeds, None for one.
     hours: device-hours of one trial of the indicator, and of the whole grid for one seed, each
     trial alone, and with what they share counted once, at most; means over seeds.
     """
@@ -62,6 +66,15 @@ class Verdict:
     scan_hours_alone: float | None
     scan_hours_shared: float | None
     notes: list[str]
+    quality: Quality
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values under the names of its fields; the oracle's bear the metric's."""
+        return {
+            name.replace("_accuracy", f"_{self.quality.name}"): value
+            for name, value in asdict(self).items()
+            if name != "quality"
+        }
 
 
 def oracle(rows: Iterable[Row]) -> list[Verdict]:
@@ -98,8 +111,8 @@ def nothing_to_judge(verdicts: Sequence[Verdict]) -> str:
 
 
 def to_json(verdicts: Iterable[Verdict]) -> str:
-    """A list of objects under the names of ``Verdict``."""
-    return json.dumps([asdict(verdict) for verdict in verdicts], indent=1, allow_nan=False)
+    """A list of objects."""
+    return json.dumps([verdict.to_json() for verdict in verdicts], indent=1, allow_nan=False)
 
 
 def _verdicts(trials: Sequence[Trial], grid: Grid) -> list[Verdict]:
@@ -130,6 +143,7 @@ def _verdict(trial: Trial, choice: str, chosen: Chosen, rows: Sequence[Row], gri
     """trial: any of the indicator. rows: all that were chosen among, whether they ended or not."""
     chosen = dict(sorted(chosen.items()))
     judged = {seed: row for seed, (_, row) in chosen.items()}
+    quality = Quality.among([trial.row])
     losses = [] if grid.best is None else regrets(grid.epochs[grid.best], judged)
     written = specify(trial.policy)
     elsewhere = {"policy", "threshold", *OneShot.model_fields}
@@ -145,8 +159,8 @@ def _verdict(trial: Trial, choice: str, chosen: Chosen, rows: Sequence[Row], gri
         grid=list(grid.epochs),
         oracle_seeds=grid.seeds,
         oracle_epoch=grid.best,
-        oracle_val_accuracy=grid.mean("val_accuracy"),
-        oracle_test_accuracy=grid.mean("test_accuracy"),
+        oracle_val_accuracy=grid.mean(quality.val),
+        oracle_test_accuracy=grid.mean(quality.test),
         regrets=losses,
         regret=float(np.mean(losses)) if losses else None,
         sd=spread(losses),
@@ -157,6 +171,7 @@ def _verdict(trial: Trial, choice: str, chosen: Chosen, rows: Sequence[Row], gri
             *notes.of_grid(grid.rows, grid.epochs, grid.best, trial.policy),
             *notes.of_indicator(rows, judged, losses),
         ],
+        quality=quality,
     )
 
 

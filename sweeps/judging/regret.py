@@ -1,7 +1,7 @@
-"""Regret: how far a choice ends below the best of a grid, seed by seed.
+"""Regret: how far a choice ends behind the best of a grid, seed by seed.
 
-Choices see the validation accuracy only, and regret is of the test accuracy. A candidate stands
-here as the rows of its trials by seed.
+Choices see the task's quality on the validation split only, and regret is of that on the test
+split. A candidate stands here as the rows of its trials by seed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from sweeps.results.quality import Quality
 from sweeps.results.rows import DIGITS, Row
 
 K = TypeVar("K")
@@ -20,8 +21,9 @@ Candidates = Mapping[K, Mapping[int, Row]]
 
 
 def ended(row: Row) -> bool:
-    """Whether a trial has finished with accuracies to compare."""
-    figures = row["val_accuracy"], row["test_accuracy"]
+    """Whether a trial has finished with figures to compare."""
+    quality = Quality.among([row])
+    figures = row[quality.val], row[quality.test]
     return row["status"] == "finished" and all(f is not None and math.isfinite(f) for f in figures)
 
 
@@ -37,7 +39,7 @@ def complete(candidates: Mapping[K, Iterable[Row]]) -> dict[K, dict[int, Row]]:
 
 
 def best(candidates: Candidates[K], digits: int | None = DIGITS) -> K:
-    """The one with the best mean validation accuracy; of equals the first.
+    """The one with the best mean on the validation split; of equals the first.
 
     digits: after the point that count; None: to the last bit, which breaks ties by chance.
     """
@@ -55,8 +57,12 @@ def best_on_others(candidates: Candidates[K], seed: int, digits: int | None = DI
 
 
 def regrets(oracle: Mapping[int, Row], chosen: Mapping[int, Row]) -> list[float]:
-    """For each seed of ``chosen`` the oracle's test accuracy less its own, a fraction."""
-    return [oracle[seed]["test_accuracy"] - row["test_accuracy"] for seed, row in chosen.items()]
+    """For each seed of ``chosen`` by how much the oracle is better on the test split."""
+    quality = Quality.among(chosen.values())
+    return [
+        quality.sign * (oracle[seed][quality.test] - row[quality.test])
+        for seed, row in chosen.items()
+    ]
 
 
 def never_crossed(row: Row) -> bool:
@@ -71,6 +77,8 @@ def spread(values: Iterable[float]) -> float | None:
 
 
 def _score(rows: Iterable[Row], digits: int | None) -> float:
-    accuracies = [row["val_accuracy"] for row in rows]
-    mean = float(np.mean(accuracies)) if accuracies else 0.0
+    """The mean on the validation split; more is better."""
+    rows = list(rows)
+    quality = Quality.among(rows)
+    mean = quality.sign * float(np.mean([row[quality.val] for row in rows])) if rows else 0.0
     return mean if digits is None else round(mean, digits)

@@ -1,8 +1,9 @@
 """What papers quote: the cost saved at an accuracy, the accuracy gained at a cost, beside dense.
 
-The accuracy is the first objective to maximize, the cost the first to minimize. Both are read off
-the front of means over seeds. Intervals: 95 %, percentile bootstrap over seeds, the same draw for
-every setting (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+Which objectives these are ``Axes`` says: of a task without classes the accuracy is its first
+metric, the sign turned where less is better. Both are read off the front of means over seeds.
+Intervals: 95 %, percentile bootstrap over seeds, the same draw for every setting (Efron and
+Tibshirani, An Introduction to the Bootstrap, 1993).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 from pruning.policies.control import Control
 from pruning.policies.registry import POLICIES
 from pruning.saliency import Random
+from sweeps.judging.axes import Axes
 from sweeps.judging.front import Floats, accuracy_at, between, cost_at, trace
-from sweeps.results.rows import DIGITS, Row, by_setting, mean
+from sweeps.results.rows import DIGITS, Row, by_setting, mean, metrics_of
 
 DROPS = (0.0, 0.005, 0.01)
-"""Accuracies given up for a saving, fractions."""
+"""Accuracies given up for a saving: fractions, of other metrics shares of dense's value."""
 
 SHARES = (1.0, 0.75, 0.5)
 """Costs at which a gain is read off, as shares of dense training's."""
@@ -38,8 +40,8 @@ class Saving:
 
     cost: in the objective's unit. saved: 1 - cost / dense's cost, 0 if only dense reaches the
     target. low, high: its interval, None for one seed. settings: the one or two it lies between,
-    weights summing to 1. test_change: their test accuracy, so weighted, less dense's; None if it
-    is not known.
+    weights summing to 1. test_change: their test accuracy, so weighted, less dense's (above 0 if
+    it is better); None if it is not known.
     """
 
     family: str
@@ -90,7 +92,8 @@ def savings(
     found = []
     for one in _families(rows, objectives, repeats, seed):
         for drop in DROPS:
-            target = np.round(one.dense[:, 1] - drop, DIGITS)
+            scale = 1.0 if one.axes.fraction else np.abs(one.dense[:, 1])
+            target = np.round(one.dense[:, 1] - drop * scale, DIGITS)
             costs = cost_at(one.front, target)
             saved = 1 - costs / one.dense[:, 0]
             low, high = _interval(saved[1:])
@@ -99,7 +102,7 @@ def savings(
                 Saving(
                     family=one.name,
                     drop=drop,
-                    target=float(target[0]),
+                    target=one.axes.sign * float(target[0]),
                     cost=float(costs[0]),
                     saved=float(saved[0]),
                     low=low,
@@ -146,7 +149,7 @@ class _Family:
     """Figures as they are, in row 0, and resampled.
 
     front: [1 + repeats, settings, 2], (cost, accuracy) as ``trace`` orders them; groups: the
-    settings of row 0, in that order; dense: [1 + repeats, 2].
+    settings of row 0, in that order; dense: [1 + repeats, 2]. Accuracies with their sign.
     """
 
     name: str
@@ -154,14 +157,15 @@ class _Family:
     groups: Sequence[Sequence[Row]]
     dense: Floats
     reference: Sequence[Row]
+    axes: Axes
 
     def at(self, column: int, value: float) -> tuple[tuple[Part, ...], float | None]:
         """The settings beside a value of a column of the front, and the change of test accuracy."""
         lower, upper, weight = map(float, between(self.front[0, :, column], value))
         sides = [(self.groups[int(lower)], 1 - weight), (self.groups[int(upper)], weight)]
         sides = [(group, share) for group, share in sides if share]
-        test = sum(share * mean(group, "test_accuracy") for group, share in sides)
-        change = test - mean(self.reference, "test_accuracy")
+        test = sum(share * mean(group, self.axes.test) for group, share in sides)
+        change = self.axes.sign * (test - mean(self.reference, self.axes.test)) + 0.0  # no -0
         parts = tuple((group[0]["policy"], group[0]["settings"], share) for group, share in sides)
         return parts, change if math.isfinite(change) else None
 
@@ -169,17 +173,17 @@ class _Family:
 def _families(
     rows: Sequence[Row], objectives: Mapping[str, str], repeats: int, seed: int
 ) -> Iterator[_Family]:
-    ways = list(objectives.values())
-    if not {"max", "min"} <= set(ways):
+    axes = Axes.of(objectives, metrics_of(rows))
+    if axes is None:
         return
-    columns = [list(objectives)[ways.index(way)] for way in ("min", "max")]
+    columns = [axes.cost, axes.quality]
     usable = [row for row in rows if _finished(row, columns)]
     groups = list(by_setting(usable).values())
     dense = [index for index, group in enumerate(groups) if group[0]["policy"] == "dense"]
     if not dense:
         return
     points = _means(groups, columns, repeats, seed)
-    points[..., 1] = np.round(points[..., 1], DIGITS)
+    points[..., 1] = axes.sign * np.round(points[..., 1], DIGITS)
     reference = max(dense, key=lambda index: (points[0, index, 1], -points[0, index, 0]))
     unit = points[0, reference, 0]
     if unit <= 0:
@@ -196,7 +200,7 @@ def _families(
             order = together[trace(points[:, together])]
             front = np.take_along_axis(points, order[..., None], 1)
             shown = [groups[index] for index in order[0]]
-            yield _Family(name, front, shown, points[:, reference], groups[reference])
+            yield _Family(name, front, shown, points[:, reference], groups[reference], axes)
 
 
 def _finished(row: Row, columns: Sequence[str]) -> bool:

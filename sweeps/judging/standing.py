@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from sweeps.judging.axes import Axes
 from sweeps.judging.front import hypervolume, nadir
 from sweeps.judging.savings import ALL, Gain, Saving, gains, savings
-from sweeps.results.rows import Row, by_setting, mean
+from sweeps.results.quality import ACCURACY, Metrics
+from sweeps.results.rows import Row, by_setting, mean, metrics_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Standing:
     savings: list[Saving]
     gains: list[Gain]
     settings: int
+    metrics: Metrics = field(default_factory=lambda: ACCURACY)
+
+    @property
+    def axes(self) -> Axes | None:
+        """Between which objectives savings and gains are read."""
+        return Axes.of(self.objectives, self.metrics)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -75,7 +83,7 @@ def standing(
             "settings": group[0]["settings"],
             "seeds": [row["seed"] for row in group if row["status"] == "finished"],
             **dict(zip(objectives, _values(group, objectives), strict=True)),
-            "test_accuracy": mean(group, "test_accuracy"),
+            **{f"test_{name}": mean(group, f"test_{name}") for name in metrics_of(group)},
         }
         for group in groups
         if group[0]["pareto"]
@@ -89,6 +97,7 @@ def standing(
         savings(rows, objectives),
         gains(rows, objectives),
         len(groups),
+        metrics_of(rows),
     )
 
 

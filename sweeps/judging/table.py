@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sweeps.judging.front import pareto
+from sweeps.results.quality import ACCURACY
 from sweeps.results.rows import DIGITS, Row, by_setting, mean, row
 from sweeps.storage.store import Store
 
@@ -17,7 +18,8 @@ def read_rows(store: Store, name: str) -> list[Row]:
     rows = []
     for trial in sweep["trials"]:
         result = store.trial(trial["key"]) or {"status": "unfinished"}
-        rows.append(row(trial["id"], trial["setting"], trial["seed"], result))
+        metrics = sweep.get("metrics", ACCURACY)
+        rows.append(row(trial["id"], trial["setting"], trial["seed"], result, metrics))
     return mark_pareto(rows, sweep["objectives"])
 
 

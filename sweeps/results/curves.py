@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pruning.training.summary import own_seconds, summarize
+from sweeps.results.quality import ACCURACY
 from sweeps.sharing.rider import Rider
 from sweeps.storage.store import Stored
 
@@ -59,6 +60,7 @@ def outcome(epochs: Sequence[Stored], rider: Rider) -> dict[str, Any]:
         [(turn.epoch, turn.warnings) for turn in rider.state.turns],
         rider.policy.probes(),
         sum(seconds for seconds, _ in rider.state.decided),
+        rider.trunk.task.measured if rider.trunk.task else ACCURACY,
     )
     hours = course(epochs, rider)[-1]["gpu_hours"]
     summary |= {"gpu_hours": hours, "gpu_hours_spent": spent}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeps.results.rows import COLUMNS, METRICS, Row, describe
+from sweeps.results.rows import Row, columns, describe, figures, metrics_of
 
 TEXTS = ("trial", "policy", "settings", "status", "reason")
 COUNTS = ("params", "macs")
@@ -23,16 +23,18 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
     float64 or boolean if it is for all policies that have it, else text as in ``settings``.
     """
     found = list(rows)
-    columns: dict[str, pd.Series] = {}
-    for name in COLUMNS:
-        columns[name] = _column([row[name] for row in found], _kind(name))
+    metrics, made = metrics_of(found), dict[str, pd.Series]()
+    numbers = figures(metrics)
+    for name in columns(metrics):
+        kind = ("Int64" if name in COUNTS else "float64") if name in numbers else _kind(name)
+        made[name] = _column([row[name] for row in found], kind)
     settings = dict.fromkeys(key for row in found for key in row["setting"] if key != "policy")
     for name in settings:
         values = [row["setting"].get(name) for row in found]
         kind = _kind_of(values)
         shown = values if kind != "string" else [_text(value) for value in values]
-        columns[f"setting.{name}"] = _column(shown, kind)
-    return pd.DataFrame(columns)
+        made[f"setting.{name}"] = _column(shown, kind)
+    return pd.DataFrame(made)
 
 
 def to_parquet(rows: Iterable[Row]) -> bytes:
@@ -51,8 +53,6 @@ def to_parquet(rows: Iterable[Row]) -> bytes:
 def _kind(column: str) -> str:
     if column in TEXTS:
         return "string"
-    if column in METRICS:
-        return "Int64" if column in COUNTS else "float64"
     return {"seed": "int64", "pareto": "bool"}.get(column, "object")
 
 

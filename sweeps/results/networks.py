@@ -8,6 +8,7 @@ from typing import Any
 from pruning.errors import InputError, nearest
 from pruning.training import snapshot
 from pruning.training.loop import Training
+from sweeps.results.quality import ACCURACY
 from sweeps.results.rows import Row, row
 from sweeps.sharing.library import Gone, Library, line, nearest_snapshot
 from sweeps.sharing.rider import State
@@ -26,7 +27,10 @@ class Trained:
     def about(self, sweep: str) -> dict[str, Any]:
         """What goes along with the network."""
         names = "trial policy setting seed prune_epochs sparsity params macs".split()
-        names += ["weight_sparsity", "val_accuracy", "test_accuracy"]
+        judged = [
+            f"{split}_{metric}" for split in ("val", "test") for metric in self.row["metrics"]
+        ]
+        names += ["weight_sparsity", *judged]
         return {"sweep": sweep, **{name: self.row[name] for name in names}}
 
 
@@ -36,7 +40,8 @@ def trained(store: Store, name: str, trial: str) -> Trained:
     name: of the sweep. Raises InputError if there is no such trial, or it has not finished, or what
     is stored of it is lost.
     """
-    trials = {one["id"]: one for one in store.read_sweep(name)["trials"]}
+    sweep = store.read_sweep(name)
+    trials = {one["id"]: one for one in sweep["trials"]}
     if trial not in trials:
         raise InputError(
             f"trial: unknown trial {trial!r}{nearest(trial, trials)} (allowed: the trials of "
@@ -54,7 +59,8 @@ def trained(store: Store, name: str, trial: str) -> Trained:
         raise InputError(
             f"trial: {trial!r}: {gone} is not stored any more; run the sweep again to train it"
         ) from None
-    return Trained(training, row(trial, one["setting"], one["seed"], result), again)
+    metrics = sweep.get("metrics", ACCURACY)
+    return Trained(training, row(trial, one["setting"], one["seed"], result, metrics), again)
 
 
 def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:

@@ -12,25 +12,41 @@ from typing import Any
 
 import numpy as np
 
-COLUMNS = (
-    "trial policy settings seed status prune_epochs sparsity unit_sparsity weight_sparsity params "
-    "macs train_flops val_accuracy test_accuracy train_seconds probe_seconds decide_seconds "
-    "gpu_hours gpu_hours_spent pareto reason"
-).split()
+from sweeps.results.quality import ACCURACY, Metrics
 
-METRICS = (
-    "sparsity unit_sparsity weight_sparsity params macs train_flops val_accuracy test_accuracy "
-    "train_seconds probe_seconds decide_seconds gpu_hours gpu_hours_spent"
-).split()
-"""The columns that are figures."""
+_OF_NETWORKS = "sparsity unit_sparsity weight_sparsity params macs".split()
+_OF_TIME = "train_seconds probe_seconds decide_seconds gpu_hours gpu_hours_spent".split()
 
-OBJECTIVES = tuple(name for name in METRICS if name != "test_accuracy")
-"""What a sweep may be judged on: never the test split."""
 
-CURVES = (
-    "val_accuracy sparsity unit_sparsity weight_sparsity params macs train_seconds gpu_hours"
-).split()
-"""Objectives that have a value after every epoch."""
+def _judged(metrics: Metrics) -> list[str]:
+    """The columns of a task's metrics."""
+    return [f"{split}_{name}" for split in ("val", "test") for name in metrics]
+
+
+def columns(metrics: Metrics = ACCURACY) -> list[str]:
+    """The columns of the results of a task with these metrics."""
+    names = "trial policy settings seed status prune_epochs".split()
+    return [*names, *figures(metrics), "pareto", "reason"]
+
+
+def figures(metrics: Metrics = ACCURACY) -> list[str]:
+    """The columns that are figures."""
+    return [*_OF_NETWORKS, "train_flops", *_judged(metrics), *_OF_TIME]
+
+
+def objectives(metrics: Metrics = ACCURACY) -> list[str]:
+    """What a sweep may be judged on: never the test split."""
+    return [name for name in figures(metrics) if not name.startswith("test_")]
+
+
+def curves(metrics: Metrics = ACCURACY) -> list[str]:
+    """Objectives that have a value after every epoch."""
+    judged = [f"val_{name}" for name in metrics]
+    return [*judged, *_OF_NETWORKS, "train_seconds", "gpu_hours"]
+
+
+COLUMNS, METRICS = columns(), figures()
+"""Those of classes."""
 
 DIGITS = 12
 """Of means that are compared: further ones are rounding, and would make equal means differ."""
@@ -38,25 +54,39 @@ DIGITS = 12
 Row = dict[str, Any]
 
 
-def row(trial: str, setting: Mapping[str, Any], seed: int, result: Mapping[str, Any]) -> Row:
+def row(
+    trial: str,
+    setting: Mapping[str, Any],
+    seed: int,
+    result: Mapping[str, Any],
+    metrics: Metrics = ACCURACY,
+) -> Row:
     """The row of one trial from what its store holds; figures are None where it failed.
 
-    Beside the columns it has ``setting``, the policy as a sweep file writes it, and ``warnings``.
+    Beside the columns it has ``setting``, the policy as a sweep file writes it, ``warnings``, and
+    ``metrics``, the task's.
     """
     summary = result.get("summary") or {}
     return {
-        **dict.fromkeys(COLUMNS),
+        **dict.fromkeys(columns(metrics)),
         "trial": trial,
         "policy": setting["policy"],
         "settings": describe(setting),
         "seed": seed,
         "status": result["status"],
-        **{name: summary.get(name) for name in ("prune_epochs", *METRICS)},
+        **{name: summary.get(name) for name in ("prune_epochs", *figures(metrics))},
         "pareto": False,
         "reason": result.get("reason", ""),
         "setting": dict(setting),
         "warnings": list(summary.get("warnings", ())),
+        "metrics": dict(metrics),
     }
+
+
+def metrics_of(rows: Iterable[Row]) -> Metrics:
+    """A sweep's metrics, from its rows."""
+    found: Metrics = next((row.get("metrics", ACCURACY) for row in rows), ACCURACY)
+    return found
 
 
 def describe(setting: Mapping[str, Any]) -> str:
@@ -100,9 +130,11 @@ def count_warnings(rows: Iterable[Row]) -> Counter[str]:
 def to_csv(rows: Iterable[Row]) -> str:
     """All columns, comma-separated; lists are JSON."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    found_rows = list(rows)
+    names = columns(metrics_of(found_rows))
+    writer = csv.DictWriter(out, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for found in rows:
+    for found in found_rows:
         writer.writerow({**found, "prune_epochs": json.dumps(found["prune_epochs"])})
     return out.getvalue()
 
@@ -113,7 +145,7 @@ def to_json(rows: Iterable[Row]) -> str:
         {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in found.items()
-            if key in COLUMNS
+            if key in columns(metrics_of([found]))
         }
         for found in rows
     ]

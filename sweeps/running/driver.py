@@ -162,6 +162,7 @@ class Driver:
         content = {
             "name": self.name,
             "objectives": self.sweep.objectives,
+            "metrics": self.sweep.task.measured,
             "reference": self.sweep.reference,
         }
         self.store.write_sweep(self.name, {**content, "trials": described, "config": config})

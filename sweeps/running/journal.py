@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeps.file.trials import TrialSpec
 from sweeps.results.curves import Point, course, outcome
-from sweeps.results.rows import METRICS
+from sweeps.results.rows import figures as figures_of
 from sweeps.running.progress import Display
 from sweeps.sharing.library import Gone, Library
 from sweeps.sharing.ride import Report
@@ -99,7 +99,8 @@ class Journal:
             tags |= {"warnings": "; ".join(summary["warnings"])} if summary["warnings"] else {}
         else:
             tags["reason"] = result["reason"]
-        figures = {name: float(summary[name]) for name in METRICS if name in summary}
+        names = figures_of(spec.task.measured)
+        figures = {name: float(summary[name]) for name in names if name in summary}
         ends: dict[str, Status] = {"finished": "FINISHED", "paused": "KILLED"}
         self.tracker.finish(spec.id, figures, tags, ends.get(result["status"], "FAILED"))
 

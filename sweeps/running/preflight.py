@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from pruning.errors import InputError
 from pruning.policies import POLICIES, Policy
@@ -14,9 +12,10 @@ from pruning.structure.aside import Sample
 from pruning.structure.network import Network
 from pruning.structure.units import UntraceableError
 from pruning.testing import ContractError, RaisedError, quick
-from pruning.training.batches import Batch
 from pruning.training.data import Data, load
 from pruning.training.loop import open_data, open_model
+from pruning.training.objective import Objective
+from pruning.training.objective_trial import try_objective
 from pruning.training.rehearsal import rehearse
 from pruning.training.task import Task
 from sweeps.file.sweep import Sweep
@@ -58,6 +57,7 @@ def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
             f"task.batch_size: {task.batch_size} is not allowed: the training part has "
             f"{len(data.train)} samples"
         )
+    try_objective(task, data, model)
     probes = {probe.key: probe for policy in policies for probe in policy.probes()}
     if not probes:
         return
@@ -65,7 +65,7 @@ def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
         network = Network(model, torch.zeros(2, *data.shape), protect=task.protect)
     except UntraceableError as error:
         raise InputError(f"task.model: {error}") from None
-    network.sample = _two_samples(data)
+    network.sample = _two_samples(task, data)
     network.start = {name: value.detach().clone() for name, value in model.named_parameters()}
     for probe in probes.values():
         try:
@@ -90,11 +90,9 @@ def _try_own_policies(examples: Sequence[tuple[str, Task, Policy]]) -> None:
             raise InputError(f"{field}: {error}") from None
 
 
-def _two_samples(data: Data) -> Sample:
+def _two_samples(task: Task, data: Data) -> Sample:
     x, y = next(data.train.shuffled(2, 0, 0))
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        output = model(batch[0])
-        return cross_entropy(output if isinstance(output, Tensor) else output[0], batch[1])
-
-    return Sample(lambda: [(x, y)], loss)
+    objective = Objective.of(task, data, torch.device("cpu"))
+    return Sample(
+        lambda: [(x, y)], lambda model, batch: objective.step(model(batch[0]), batch[1])[0]
+    )

@@ -56,6 +56,17 @@ TASKS: dict[str, tuple[Task, dict[int, Action]]] = {
         digits_task(model="small_tasks:WithSpare"),
         {1: Prune.of([0, 9], reinit=True)},
     ),
+    "values, with metrics of the whole split": (
+        digits_task(
+            model="small_tasks:smooth_cnn",
+            loss="mse",
+            metrics={"mse": None, "R2Score": None, "small_tasks:largest_error": "min"},
+            label_smoothing=0.0,
+            optimizer=ADAMW,
+            epochs=2,
+        ),
+        {1: Prune.of([0, 9])},
+    ),
     "rectified, two steps": (
         digits_task(
             model={"name": "small_cnn", "options": {"widths": [8, 8, 16], "pool_after": [0, 1]}},

@@ -1,0 +1,114 @@
+"""Targets: classes, labels a pixel and values, of every shape people have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_tasks import digits_task
+
+from pruning import InputError
+from pruning.training.data import load
+from pruning.training.loop import open_data
+from pruning.training.target import UNLABELLED, Target
+from pruning.training.targets import kind_of, target_of, targets_of
+from pruning.training.task import Augment, DataSpec
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("values", "samples", "shape"),
+    [
+        (np.arange(6), None, (6,)),
+        (np.arange(6)[:, None], None, (6,)),
+        (np.zeros((6, 4, 5), dtype=np.uint8), 4, (6, 4, 5)),
+        (np.zeros((6, 1, 4, 5), dtype=bool), 4, (6, 4, 5)),
+        (torch.zeros(6, 4, 5, 3, dtype=torch.long), 5, (6, 4, 5, 3)),
+    ],
+)
+def test_classes(values: Any, samples: int | None, shape: tuple[int, ...]) -> None:
+    found = targets_of(values, "classes", samples)
+    assert (found.dtype, tuple(found.shape)) == (torch.int64, shape)
+
+
+@pytest.mark.parametrize(
+    ("values", "samples", "shape"),
+    [
+        (np.arange(6.0), 2, (6, 1)),
+        (np.arange(6), 2, (6, 1)),
+        (np.ones((6, 3), dtype=bool), 4, (6, 3)),
+        (np.ones((6, 4, 5)), 4, (6, 1, 4, 5)),
+        (np.ones((6, 4, 5)), 3, (6, 4, 5)),
+        (np.ones((6, 2, 4, 5)), 4, (6, 2, 4, 5)),
+    ],
+)
+def test_values(values: Any, samples: int, shape: tuple[int, ...]) -> None:
+    found = targets_of(values, "values", samples)
+    assert (found.dtype, tuple(found.shape)) == (torch.float32, shape)
+
+
+def test_values_that_are_none_are_refused_with_their_number() -> None:
+    with pytest.raises(ValueError, match="2 values that are not finite"):
+        targets_of(np.array([1.0, np.nan, np.inf]), "values")
+
+
+def test_pixels_without_a_label_count_for_nothing() -> None:
+    found = targets_of(np.array([[[0, 255], [2, 1]]]), "classes", 4, unlabelled=255)
+    assert found.tolist() == [[[0, UNLABELLED], [2, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "found"),
+    [
+        (3, "classes", 3),
+        (torch.tensor([3]), "classes", 3),
+        (2.5, "values", [2.5]),
+        ([1, 0, 1], "values", [1.0, 0.0, 1.0]),
+        (np.array([[0, 1]]), "classes", [[0, 1]]),
+    ],
+)
+def test_of_one_sample(value: Any, kind: Any, found: Any) -> None:
+    target = target_of(value, kind)
+    assert (target.tolist() if isinstance(target, torch.Tensor) else target) == found
+
+
+def test_kinds() -> None:
+    assert [kind_of(np.zeros(2), asked) for asked in ("auto", "classes", "values", "typed")] == [
+        *("classes", "classes", "values", "values")
+    ]
+    assert kind_of(np.zeros(2, dtype=int), "typed") == "classes"
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "outputs", "classes"),
+    [
+        ("cross_entropy", Target("classes"), 10, 10),
+        ("mse", Target("values", (1,)), 1, 0),
+        ("torch.nn:CrossEntropyLoss", Target("classes"), 10, 10),
+    ],
+)
+def test_the_loss_says_how_they_are_read(
+    loss: str, kind: Target, outputs: int, classes: int
+) -> None:
+    data = open_data(digits_task(loss=loss, label_smoothing=0.0), CPU)
+    assert (data.target, data.outputs, data.classes) == (kind, outputs, classes)
+
+
+def test_what_outside_scripts_load_is_of_classes() -> None:
+    data = load(DataSpec(source="digits").model_dump_json(), Augment().model_dump_json(), "cpu")
+    assert (data.target, data.classes) == (Target(), 10)
+
+
+def test_pixels_from_a_file(tmp_path: Any) -> None:
+    masks = np.arange(20)[:, None, None] % 3 + np.zeros((20, 4, 4), dtype=int)
+    masks[:, 0, 0] = 255
+    np.savez(tmp_path / "p.npz", x=np.random.default_rng(0).random((20, 4, 4)), y=masks)
+    source = {"source": f"npz:{tmp_path / 'p.npz'}", "unlabelled": 255}
+    plain = {"augment": {}, "label_smoothing": 0.0, "data": source}
+    data = open_data(digits_task(**plain), CPU)
+    assert (data.target, data.classes) == (Target("classes", (4, 4)), 3)
+    with pytest.raises(InputError, match="pictures would move"):
+        open_data(digits_task(**{**plain, "augment": {"flip": True}}), CPU)
