@@ -18,6 +18,7 @@ from pruning.saliency import ActivationSaliency, Probe, Saliency
 from pruning.saliency.watching import Pool, Watcher, own
 from pruning.structure.aside import Sample, untouched
 from pruning.structure.feature_maps import unwatched
+from pruning.structure.inspection import summary
 from pruning.structure.network import Network
 from pruning.structure.renew import renew
 
@@ -81,6 +82,9 @@ class Pruner:
         self._more = tuple(probes)
         self.probes: dict[str, Probe] = {}
         self.watch([*(policy.probes() if policy else ()), *probes])
+
+    def __repr__(self) -> str:
+        return f"Pruner({self.policy!r}) of {summary(self.network)}"
 
     @property
     def history(self) -> History:
