@@ -24,6 +24,7 @@ PRUNING = [
     "pruner",
     "training",
     "parallel testing export inspection",
+    "public",
 ]
 
 SWEEPS = [
