@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pruning.inspection import Cut, Inspection
 from pruning.structure.inspection import Layer, Part
+from sweeps.planning.inspecting import Inspected
 
 SHOWN = 2
 """Cuts that have columns in a layer's row; the others stand in the whole only."""
@@ -57,6 +58,17 @@ class _Column:
             table.add_column(self.head, overflow="fold", min_width=self.width)
         else:
             table.add_column(self.head, justify="right", no_wrap=True)
+
+
+def described(inspected: Inspected, width: int) -> list[Table | str]:
+    """All of it: what it is, its layers, and what cuts leave; of none that can be cut, why."""
+    found = inspected.found
+    told = (
+        f"{inspected.model}, samples of {inspected.size}: {found.units:,} units that can be cut, "
+        f"{found.params:,} parameters, {found.macs:,} MACs"
+    )
+    last = [cuts_table(found)] if found.cuts else [found.why] * bool(found.why)
+    return [told, layers_table(found, width), *last]
 
 
 def layers_table(found: Inspection, width: int) -> Table:

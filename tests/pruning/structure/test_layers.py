@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import Averaged, Concat, HardView, Residual, Separable, Shuffle, Tied, Vit, cnn
+from networks import Averaged, Concat, HardView, Residual, Separable, Shuffle, Tied, cnn
 from structure_cases import BIG, SMALL, build
 from torch import Tensor, nn
+from vit import Vit
 
 from pruning.structure import Network
 from pruning.structure.inspection import Layer, layers, summary
@@ -80,7 +81,7 @@ def test_a_transformer_of_ones_own() -> None:
         "a LayerNorm averages over all of its units (blocks.0.norm1)"
     )
     assert found["patches"].reason == found["blocks.1.down"].reason
-    assert "networks.py:" in why(found["blocks.0.attention.qkv"])
+    assert "vit.py:" in why(found["blocks.0.attention.qkv"])
     assert ".view(n, t, 3, self.heads, c // self.heads)" in why(found["blocks.0.attention.qkv"])
     assert found["blocks.0.attention"].part.macs > 0
     assert why(found["blocks.0.attention"]) == "it computes without weights of its own"
