@@ -16,7 +16,7 @@ from sweeps.results.curves import Point, course, outcome
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import Rider, State, remembered
 from sweeps.sharing.tree import Tree
-from sweeps.storage.store import Branching, Store
+from sweeps.storage.store import Origin, Store
 
 DIGITS = 9
 """Means that agree in so many are equal: what is left is how they were summed."""
@@ -47,7 +47,7 @@ class Way:
     def rider(self, epoch: int) -> Rider:
         """The trial as it was after an epoch."""
         turns = [turn for turn in self.state.turns if turn.epoch <= epoch]
-        trunk = Branching(self.spec.task, self.spec.seed)
+        trunk = Origin(self.spec.task, self.spec.seed)
         path = turns[-1].path if turns else trunk.address
         state = State(path, epoch, self.state.decided[: epoch + 1], turns)
         rider = Rider(self.spec.address, self.spec.policy, trunk, self.spec.task.epochs)
@@ -113,7 +113,7 @@ class Table:
         tree = Tree(library)
         trials = {spec.address: spec for spec in sweep.trials()}
         for order, (key, spec) in enumerate(trials.items()):
-            trunk = Branching(spec.task, spec.seed)
+            trunk = Origin(spec.task, spec.seed)
             state, _ = remembered(store.trial(key), spec.policy)
             after = spec.reference.address if spec.reference else None
             tree.join(Rider(key, spec.policy, trunk, spec.task.epochs, order, state, after))

@@ -29,7 +29,7 @@ from pruning.training.task import Task
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import Rider
 from sweeps.sharing.tree import Tree
-from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.store import Origin, Store, Stored
 
 RATIOS = (0.3, 0.5, 0.7)
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     layout = resnet50()
     task = Task.parse({"model": "torchvision:resnet50", "data": "digits", "epochs": given.epochs})
-    trunk = Branching(task, 0)
+    trunk = Origin(task, 0)
     rows, figures = [], {}
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         write_history(Store(folder), Store(folder).know(trunk), layout, given.epochs)

@@ -31,7 +31,7 @@ from sweeps.sharing.library import Library
 from sweeps.sharing.ride import Ride
 from sweeps.sharing.rider import Rider, State
 from sweeps.sharing.tree import Branch, Tree
-from sweeps.storage.store import Branching
+from sweeps.storage.store import Origin
 
 GRID = (0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30)
 REPAIR = 2.0
@@ -69,7 +69,7 @@ class Study:
             grid = number % 2 == 0
             epoch = self.draw.choice(GRID) if grid else self.draw.randint(5, 30)
             cut = Cut(epoch=min(epoch, self.epochs - 1), unit=number if grid else number % 97)
-            trunk = Branching(task, number % self.seeds)
+            trunk = Origin(task, number % self.seeds)
             found.append(Rider(str(number), cut, trunk, self.epochs, number))
         return found
 

@@ -12,7 +12,7 @@ from pruning.actions import Action
 from pruning.history import History, Record
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.storage.store import Branching, Stored
+from sweeps.storage.store import Origin, Stored
 
 LAYOUT = Layout(("all",), (1,))
 
@@ -21,25 +21,25 @@ LAYOUT = Layout(("all",), (1,))
 class Memory:
     """A store that remembers which epochs there are, and what paths are."""
 
-    paths: dict[str, Branching] = field(default_factory=dict)
+    paths: dict[str, Origin] = field(default_factory=dict)
     lines: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     records: dict[str, set[int]] = field(default_factory=dict)
     snapshots: dict[str, set[int]] = field(default_factory=dict)
 
-    def know(self, branching: Branching) -> str:
-        address = branching.address
+    def know(self, origin: Origin) -> str:
+        address = origin.address
         if address not in self.paths:
-            self.paths[address] = branching
-            before = self.lines[branching.parent] if branching.parent else []
-            ends = [*before[:-1], *((path, branching.epoch) for path, _ in before[-1:])]
+            self.paths[address] = origin
+            before = self.lines[origin.parent] if origin.parent else []
+            ends = [*before[:-1], *((path, origin.epoch) for path, _ in before[-1:])]
             self.lines[address] = [*ends, (address, -1)]
             self.records[address], self.snapshots[address] = set(), set()
         return address
 
     def fork(self, parent: str, epoch: int, action: Action) -> str:
-        return self.know(Branching(parent=parent, epoch=epoch, action=action))
+        return self.know(Origin(parent=parent, epoch=epoch, action=action))
 
-    def path(self, address: str) -> Branching | None:
+    def path(self, address: str) -> Origin | None:
         return self.paths.get(address)
 
     def line(self, address: str) -> list[tuple[str, int]] | None:
@@ -97,7 +97,7 @@ class Shelf:
     def course(self, path: str, epoch: int) -> list[Stored]:
         return []
 
-    def trunk(self, path: str) -> Branching:
+    def trunk(self, path: str) -> Origin:
         return self.store.paths[self.store.lines[path][0][0]]
 
     def history(self, path: str, epoch: int) -> History:

@@ -15,7 +15,7 @@ from sweeps.planning.timings import Timings, stored_timings
 from sweeps.sharing.library import Library
 from sweeps.sharing.rider import Rider, remembered
 from sweeps.sharing.tree import Tree
-from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.store import Origin, Store, Stored
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def replay(trials: Iterable[TrialSpec], store: Reading, library: Library) -> lis
         state, fatal = remembered(store.trial(spec.address), spec.policy)
         if fatal:
             continue
-        trunk = Branching(spec.task, spec.seed)
+        trunk = Origin(spec.task, spec.seed)
         rider = Rider(spec.address, spec.policy, trunk, spec.task.epochs, order, state)
         if state and store.holds(state.path, state.epoch):
             rider.state = state
@@ -107,14 +107,14 @@ class Reading(Store):
 
     def __init__(self, files: Any) -> None:
         super().__init__(files)
-        self._new: dict[str, Branching] = {}
+        self._new: dict[str, Origin] = {}
         self._there: dict[str, set[int]] = {}
         self._trials = {entry.name for entry in self.files.entries("trials")}
 
-    def know(self, branching: Branching) -> str:
-        address = branching.address
+    def know(self, origin: Origin) -> str:
+        address = origin.address
         if self.path(address) is None:
-            self._new[address] = self._paths[address] = branching
+            self._new[address] = self._paths[address] = origin
         return address
 
     def forget(self) -> None:

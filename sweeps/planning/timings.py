@@ -53,7 +53,7 @@ def stored_timings(library: Library, riders: Iterable[Rider], task: Task) -> Tim
 def _timings(library: Library, places: Iterable[Place]) -> Timings | None:
     places = sorted(places)
     branchings = {path: library.store.path(path) for path, _ in places}
-    trunks = {path for path, branching in branchings.items() if branching and branching.task}
+    trunks = {path for path, origin in branchings.items() if origin and origin.task}
     dense = _mean(library, [place for place in places if place[0] in trunks])
     pruned = _mean(library, [place for place in places if place[0] not in trunks])
     return Timings("stored", dense, pruned) if dense else None

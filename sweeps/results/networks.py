@@ -9,7 +9,7 @@ from pruning.errors import InputError, nearest
 from pruning.training import snapshot
 from pruning.training.loop import Training
 from sweeps.results.rows import Row, row
-from sweeps.sharing.library import Library, Lost, line, nearest_snapshot
+from sweeps.sharing.library import Gone, Library, line, nearest_snapshot
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store
 
@@ -50,9 +50,9 @@ def trained(store: Store, name: str, trial: str) -> Trained:
     state = State.from_json(result["state"])
     try:
         training, again = _opened(Library(store), state.path, state.epoch)
-    except Lost as lost:
+    except Gone as gone:
         raise InputError(
-            f"trial: {trial!r}: {lost} is not stored any more; run the sweep again to train it"
+            f"trial: {trial!r}: {gone} is not stored any more; run the sweep again to train it"
         ) from None
     return Trained(training, row(trial, one["setting"], one["seed"], result), again)
 
@@ -71,10 +71,10 @@ def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:
     way = line(library.store, path)
     for (_, end), (after, _) in zip(way[leg:], way[leg + 1 :], strict=False):
         _train(training, end)
-        branching = library.store.path(after)
-        assert branching is not None
-        assert branching.action is not None
-        training.apply(branching.action)
+        origin = library.store.path(after)
+        assert origin is not None
+        assert origin.action is not None
+        training.apply(origin.action)
     _train(training, epoch)
     return training, training.epoch_number - began
 

@@ -17,7 +17,7 @@ from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import Rider, remembered
 from sweeps.sharing.tree import Tree
 from sweeps.storage.files import StorageError
-from sweeps.storage.store import Branching, Store
+from sweeps.storage.store import Origin, Store
 from sweeps.tracking.tracker import Tracker
 
 if TYPE_CHECKING:  # Optuna takes a second to import
@@ -137,7 +137,7 @@ class Driver:
         if known and fatal:  # it would end this process too
             self.journal.final(spec, known, [])
             return self._ended(spec, known)
-        trunk = Branching(spec.task, spec.seed, key if self.independent else None)
+        trunk = Origin(spec.task, spec.seed, key if self.independent else None)
         if trunk.address not in self._announced:
             self._announced.add(trunk.address)
             for policy in self._policies:

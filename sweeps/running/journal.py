@@ -11,7 +11,7 @@ from sweeps.file.trials import TrialSpec
 from sweeps.results.curves import Point, course, outcome
 from sweeps.results.rows import METRICS
 from sweeps.running.progress import Display
-from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.library import Gone, Library
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import Rider, code
 from sweeps.storage.store import Stored
@@ -74,7 +74,7 @@ class Journal:
         self._sent.pop(rider.key, None)
         reason = f"others looked better after epoch {rider.state.epoch}"
         spent = {"gpu_hours_spent": 0.0}
-        with suppress(Lost):
+        with suppress(Gone):
             epochs = self.library.course(rider.state.path, rider.state.epoch)
             charged = sum(stored.charges.get(rider.key, 0.0) for stored in epochs)
             spent = {"gpu_hours_spent": charged / 3600}
@@ -108,7 +108,7 @@ class Journal:
             rider = riders[key]
             if rider.state.epoch > sent and not rider.ended:
                 began = time.monotonic()
-                with suppress(Lost):
+                with suppress(Gone):
                     epochs = self.library.course(rider.state.path, rider.state.epoch)
                     self._curve(self.trials[key], course(epochs, rider))
                 del self._sent[key]

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from pruning.history import History, Record
 from pruning.structure.layout import Layout
 from sweeps.sharing.rider import Rider
-from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.store import Origin, Store, Stored
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ ARRAYS_OF_PATHS = 32
 """How many paths are kept in memory, without and with what was measured of every unit."""
 
 
-class Lost(Exception):  # noqa: N818 - no error: it is trained again
+class Gone(Exception):  # noqa: N818 - no error: it is trained again
     """Something that was stored is not there any more."""
 
 
@@ -91,10 +91,10 @@ class Library:
         return found is not None and found.measured.issuperset(probes)
 
     def course(self, path: str, epoch: int) -> list[Stored]:
-        """The figures of all epochs from the trunk's first to this one. Raises Lost."""
+        """The figures of all epochs from the trunk's first to this one. Raises Gone."""
         found = [self.figures(owner, number) for owner, number in self._owners(path, epoch)]
         if any(one is None for one in found):
-            raise Lost(f"an epoch before {epoch} of path {path}")
+            raise Gone(f"an epoch before {epoch} of path {path}")
         return [one for one in found if one is not None]
 
     def places(self, rider: Rider) -> set[tuple[str, int]]:
@@ -106,15 +106,15 @@ class Library:
         """For every epoch that a rider has behind it, the untrained network's first, its place."""
         return self._owners(rider.state.path, rider.state.epoch)
 
-    def trunk(self, path: str) -> Branching:
-        """Where a path begins. Raises Lost."""
+    def trunk(self, path: str) -> Origin:
+        """Where a path begins. Raises Gone."""
         trunk = self.store.path(line(self.store, path)[0][0])
         if trunk is None or trunk.task is None:
-            raise Lost(f"the trunk of path {path}")
+            raise Gone(f"the trunk of path {path}")
         return trunk
 
     def history(self, path: str, epoch: int) -> History:
-        """What policies see after this epoch. Raises Lost."""
+        """What policies see after this epoch. Raises Gone."""
         newest = self._one(path, epoch)
         # One for all riders at its end: policies keep what they work out with its records, so that
         # 150 thresholds cost little more than one.
@@ -123,7 +123,7 @@ class Library:
             trunk = self.trunk(path)
             layout = self._layouts.get(line(self.store, path)[0][0])
             if layout is None:
-                raise Lost(f"the layout of path {path}")
+                raise Gone(f"the layout of path {path}")
             newest.history = History(layout, records, trunk.epochs, trunk.seed)
         return newest.history
 
@@ -132,7 +132,7 @@ class Library:
         if epoch not in known:
             stored = self.store.record(path, epoch)
             if stored is None:
-                raise Lost(f"epoch {epoch} of path {path}")
+                raise Gone(f"epoch {epoch} of path {path}")
             known[epoch] = _Seen(stored.record.visible())
             if stored.layout:
                 self._layouts[path] = stored.layout
@@ -149,10 +149,10 @@ class Library:
 
 def line(store: Store, path: str) -> list[tuple[str, int]]:
     """The paths from the trunk to this one, each with the epoch it is left after; the last has no
-    end: -1. Raises Lost."""
+    end: -1. Raises Gone."""
     found = store.line(path)
     if found is None:
-        raise Lost(f"what path {path} is")
+        raise Gone(f"what path {path} is")
     return found
 
 
@@ -162,7 +162,7 @@ def nearest_snapshot(
     """The last snapshot on the way to an epoch of a path, and the records up to it.
 
     Before it the place in the path's ``line`` of the path that holds it; without any snapshot 0,
-    and no record. Raises Lost.
+    and no record. Raises Gone.
     """
     way = line(library.store, path)
     for leg in reversed(range(len(way))):

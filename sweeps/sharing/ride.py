@@ -28,7 +28,7 @@ from pruning.saliency import Probe
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
 from sweeps.sharing.charges import charge
-from sweeps.sharing.library import Library, Lost, line, nearest_snapshot
+from sweeps.sharing.library import Gone, Library, line, nearest_snapshot
 from sweeps.sharing.rider import Rider, State
 from sweeps.storage.store import Stored
 
@@ -110,7 +110,7 @@ class Ride:
     it again.
     devices: that it holds; each second of each is charged to a rider. careful: leave a note of who
     decides after the first epoch, as that may have ended a process before. clock: seconds.
-    Raises Lost where the store no longer has what the riders have seen.
+    Raises Gone where the store no longer has what the riders have seen.
     """
 
     def __init__(
@@ -228,10 +228,10 @@ class Ride:
         return leg, self.trainer.open(task, seed, probes, data, records)
 
     def _leave_for(self, path: str, training: Training) -> None:
-        branching = self.store.path(path)
-        if branching is None or branching.action is None:
-            raise Lost(f"what path {path} is")
-        training.apply(branching.action)
+        origin = self.store.path(path)
+        if origin is None or origin.action is None:
+            raise Gone(f"what path {path} is")
+        training.apply(origin.action)
 
     # An epoch
 
@@ -297,8 +297,8 @@ class Ride:
         return took
 
     def _stays(self, path: str, epoch: int) -> bool:
-        branching = self.store.path(path)
-        trunk = branching is not None and branching.task is not None
+        origin = self.store.path(path)
+        trunk = origin is not None and origin.task is not None
         nth = isinstance(self.keep, int) and epoch % self.keep == 0
         last = epoch >= self.library.trunk(path).epochs
         return last or nth or self.keep == "all" or (self.keep == "trunk" and trunk)

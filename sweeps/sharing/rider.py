@@ -29,7 +29,7 @@ from pruning.history import History, Record
 from pruning.policies import Policy
 from pruning.settings import Settings, digest
 from pruning.training.summary import probe_sections
-from sweeps.storage.store import Branching
+from sweeps.storage.store import Origin
 
 ENDED_WORKER = "its policy ended the worker"
 """How the reason begins where a policy takes its process down with it, again and again."""
@@ -90,7 +90,7 @@ class Rider:
         self,
         key: str,
         policy: Policy,
-        trunk: Branching,
+        trunk: Origin,
         epochs: int,
         order: int = 0,
         remembered: State | None = None,

@@ -29,10 +29,10 @@ from typing import Protocol
 
 from pruning.policies import Policy
 from pruning.saliency import Probe
-from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.library import Gone, Library
 from sweeps.sharing.ride import Report
 from sweeps.sharing.rider import ENDED_WORKER, Rider
-from sweeps.storage.store import Branching, Stored
+from sweeps.storage.store import Origin, Stored
 
 _Place = tuple[str, int]
 
@@ -129,7 +129,7 @@ class Tree:
         else:
             self._compare(rider, before)
 
-    def announce(self, trunk: Branching, policy: Policy) -> None:
+    def announce(self, trunk: Origin, policy: Policy) -> None:
         """Measure what this policy asks for on a trunk, as it may join later."""
         asked = self._measured.setdefault(trunk.address, {})
         for probe in policy.probes():
@@ -240,7 +240,7 @@ class Tree:
     def _end(self, rider: Rider) -> None:
         try:
             course = self._course(rider)
-        except Lost:  # it ended on epochs of which one was damaged or removed since
+        except Gone:  # it ended on epochs of which one was damaged or removed since
             self._restart(rider)
             return self._place(rider)
         self.ended.append((rider, course))
@@ -258,7 +258,7 @@ class Tree:
             path, epoch = before.state.path, before.state.epoch
             try:
                 control.refer(path, epoch, self.library.history(path, epoch).last)
-            except Lost as what:
+            except Gone as what:
                 control.state.failure = f"{what} is not in the storage any more"
         self._place(control)
 
@@ -267,7 +267,7 @@ class Tree:
             try:
                 if not self._follow_one(rider):
                     return
-            except Lost:
+            except Gone:
                 self._restart(rider)
 
     def _restart(self, rider: Rider) -> None:

@@ -50,7 +50,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             self.team.close()
 
     def step(self) -> dict[str, Any]:
-        from sweeps.sharing.library import Lost
+        from sweeps.sharing.library import Gone
         from sweeps.storage.files import StorageError
 
         # Nothing is raised: Tune ends the actor of a trial that has failed, and the next branch
@@ -59,7 +59,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             report = self._step()
         except StorageError as error:
             report = {"storage": str(error)}
-        except Lost as error:
+        except Gone as error:
             report = {"astray": str(error)}
         except Exception as error:
             first = (str(error).splitlines() or [""])[0]

@@ -28,8 +28,8 @@ def show(store: Store) -> dict[str, Any]:
         row["snapshot_bytes"] += sum(entry.size for entry in path.snapshots.values())
         row["bytes"] += path.size
         row["last_use"] = max(row["last_use"], path.modified)
-        if trunk is path and path.branching and path.branching.seed not in row["seeds"]:
-            row["seeds"] = sorted([*row["seeds"], path.branching.seed])
+        if trunk is path and path.origin and path.origin.seed not in row["seeds"]:
+            row["seeds"] = sorted([*row["seeds"], path.origin.seed])
     for begin in _trunks_of_trials(found).values():
         tasks[_task_of(found.trunk(begin))]["trials"] += 1
     for row in tasks.values():

@@ -37,7 +37,7 @@ FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Branching:
+class Origin:
     """Where a path comes from: a trunk has a task and a seed, a fork its parent and an action.
 
     alone: the trial that has this trunk for itself, where nothing is to be shared.
@@ -71,7 +71,7 @@ class Branching:
         return {"task": task, "seed": self.seed, "alone": self.alone}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Branching:
+    def from_json(cls, data: Mapping[str, Any]) -> Origin:
         """The inverse of ``to_json``."""
         if "task" in data:
             return cls(Task.parse(data["task"]), data["seed"], data["alone"])
@@ -168,35 +168,35 @@ class Store:
 
     def __init__(self, address: str | Path | Files) -> None:
         self.files = address if isinstance(address, Files) else open_files(address)
-        self._paths: dict[str, Branching] = {}
+        self._paths: dict[str, Origin] = {}
 
     # Paths
 
     def fork(self, parent: str, epoch: int, action: Action) -> str:
         """The address of the path that leaves ``parent`` after ``epoch`` by this action."""
-        return self.know(Branching(parent=parent, epoch=epoch, action=action))
+        return self.know(Origin(parent=parent, epoch=epoch, action=action))
 
-    def know(self, branching: Branching) -> str:
+    def know(self, origin: Origin) -> str:
         """The address of a path, whose description is kept."""
-        address = branching.address
+        address = origin.address
         # A damaged description is written again: it says no more than who asks knows.
         if self.path(address) is None:
-            content = json.dumps(branching.to_json()).encode()
+            content = json.dumps(origin.to_json()).encode()
             self.files.write(f"paths/{address}/path", content)
-            self._paths[address] = branching
+            self._paths[address] = origin
         return address
 
     def forget(self) -> None:
         """Look anew for what was known of paths."""
         self._paths.clear()
 
-    def path(self, address: str) -> Branching | None:
+    def path(self, address: str) -> Origin | None:
         """What a path is, None if that is not known."""
         if address not in self._paths:
             data = self.files.read(f"paths/{address}/path")
             if data is None:
                 return None
-            self._paths[address] = Branching.from_json(json.loads(data))
+            self._paths[address] = Origin.from_json(json.loads(data))
         return self._paths[address]
 
     def line(self, address: str) -> list[tuple[str, int]] | None:
@@ -208,12 +208,12 @@ class Store:
         last, end = address, -1
         while True:
             found.append((last, end))
-            branching = self.path(last)
-            if branching is None:
+            origin = self.path(last)
+            if origin is None:
                 return None
-            if branching.parent is None:
+            if origin.parent is None:
                 return found[::-1]
-            last, end = branching.parent, branching.epoch
+            last, end = origin.parent, origin.epoch
 
     # Epochs
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pruning.training.task import Task
 from sweeps.storage.files import Entry
-from sweeps.storage.store import Branching, Store
+from sweeps.storage.store import Origin, Store
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 """What content raises that is whole, but not what was expected."""
@@ -22,10 +22,10 @@ _OF_A_PATH = re.compile(r"paths/([^/]+)/(path|deciding|(record|snapshot)-(\d+))"
 
 @dataclass
 class StoredPath:
-    """The files of one path. branching: what it is, None if that cannot be read."""
+    """The files of one path. origin: what it is, None if that cannot be read."""
 
     address: str
-    branching: Branching | None = None
+    origin: Origin | None = None
     files: list[Entry] = field(default_factory=list)
     records: dict[int, Entry] = field(default_factory=dict)
     snapshots: dict[int, Entry] = field(default_factory=dict)
@@ -33,12 +33,12 @@ class StoredPath:
     @property
     def parent(self) -> str | None:
         """The path that it left."""
-        return self.branching.parent if self.branching else None
+        return self.origin.parent if self.origin else None
 
     @property
     def task(self) -> Task | None:
         """What is trained, of a trunk."""
-        return self.branching.task if self.branching else None
+        return self.origin.task if self.origin else None
 
     @property
     def size(self) -> int:
@@ -143,11 +143,11 @@ def stored_paths(store: Store, entries: list[Entry] | None = None) -> dict[str, 
             (path.records if kind == "record" else path.snapshots)[int(epoch)] = entry
         if name == "path":
             with _unwarned():
-                path.branching = _branching(store, address)
+                path.origin = _branching(store, address)
     return found
 
 
-def _branching(store: Store, address: str) -> Branching | None:
+def _branching(store: Store, address: str) -> Origin | None:
     try:
         found = store.path(address)
         # A file put there by hand may name itself its parent, and the way to the trunk be endless;
@@ -186,8 +186,8 @@ def _sweep(entry: Entry, content: Any, paths: Mapping[str, StoredPath]) -> Store
     trunks = {}
     for key, seed in seeds.items():
         # A sweep's file does not say whether its trials shared; what is stored does.
-        alone = Branching(task=task, seed=seed, alone=key).address
-        shared = Branching(task=task, seed=seed).address
+        alone = Origin(task=task, seed=seed, alone=key).address
+        shared = Origin(task=task, seed=seed).address
         trunks[key] = alone if alone in paths else shared
     return StoredSweep(name, entry, trunks)
 

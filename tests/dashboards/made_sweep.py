@@ -15,7 +15,7 @@ from sweeps.file.sweep import Sweep
 from sweeps.file.trials import TrialSpec
 from sweeps.results.rows import METRICS
 from sweeps.sharing.rider import State, Turn
-from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.store import Origin, Store, Stored
 
 GRID = [0, 2, 4]
 POLICIES: list[Any] = [
@@ -50,7 +50,7 @@ def make(
     for order, spec in enumerate(trials):
         name = spec.policy.name
         if name in failing:
-            state = State(Branching(spec.task, spec.seed).address, 1, failure=reason)
+            state = State(Origin(spec.task, spec.seed).address, 1, failure=reason)
             result = {"status": "failed", "reason": reason, "summary": {"gpu_hours_spent": 0.001}}
             store.write_trial(spec.address, {**result, "state": state.to_json()})
         elif name not in unfinished:
@@ -69,7 +69,7 @@ def _finish(store: Store, spec: TrialSpec, order: int, layout: Layout) -> None:
     name, epochs = spec.policy.name, spec.task.epochs
     cut = {"dense": None, "at_epoch": getattr(spec.policy, "epoch", None), "epi": 3, "uniform": 0}
     after = cut[name]
-    trunk = path = store.know(Branching(spec.task, spec.seed))
+    trunk = path = store.know(Origin(spec.task, spec.seed))
     alive = np.ones(layout.total, dtype=bool)
     _records(store, trunk, range(epochs + 1), alive, layout)
     turns = []

@@ -47,7 +47,7 @@ def mine(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
     return Mine(shape[0], classes, width)
 
 
-class Branching(Mine):
+class Origin(Mine):
     """Asks about its values, which no exported program can."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def test_what_cannot_be_written_or_read_is_said(pictures: Path, tmp_path: Path) 
         patch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(InputError, match=r"needs the package 'onnxruntime': pip install"):
             write(training, tmp_path / "x.onnx", "onnx", {})
-    training.model.__class__ = Branching
+    training.model.__class__ = Origin
     with pytest.raises(InputError, match=r"--format: 'pt2' cannot hold this network"):
         write(training, tmp_path / "x.pt2", "pt2", {})
     assert not list(tmp_path.iterdir())

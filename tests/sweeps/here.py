@@ -6,7 +6,7 @@ import torch
 
 from sweeps.file.sweep import Sweep
 from sweeps.running.driver import Driver
-from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.library import Gone, Library
 from sweeps.sharing.ride import Report, Ride
 from sweeps.sharing.rider import Rider, State
 from sweeps.sharing.trainer import Trainer
@@ -30,7 +30,7 @@ def train(sweep: Sweep, driver: Driver) -> None:
         while on:
             try:
                 ride.advance()
-            except Lost as error:
+            except Gone as error:
                 tree.astray(branch.number, str(error))
                 break
             report = Report.from_json(ride.report().to_json())

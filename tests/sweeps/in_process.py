@@ -8,7 +8,7 @@ from sweeps.sharing.ride import Ride
 from sweeps.sharing.rider import Rider, State, code
 from sweeps.sharing.trainer import Trainer
 from sweeps.sharing.tree import Tree
-from sweeps.storage.store import Branching, Store
+from sweeps.storage.store import Origin, Store
 
 
 def train(sweep: Sweep, store: Store, limit: int = 10**9) -> int:
@@ -16,7 +16,7 @@ def train(sweep: Sweep, store: Store, limit: int = 10**9) -> int:
     tree = Tree(Library(store), retries=0)
     trained = 0
     for order, spec in enumerate(sweep.trials()):
-        trunk = Branching(spec.task, spec.seed)
+        trunk = Origin(spec.task, spec.seed)
         tree.join(Rider(spec.address, spec.policy, trunk, spec.task.epochs, order))
     while trained < limit and (branch := tree.next()):
         riders = []

@@ -18,13 +18,13 @@ from pruning.history import History, Record
 from pruning.saliency import Random
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.sharing.library import Library, Lost
+from sweeps.sharing.library import Gone, Library
 from sweeps.sharing.ride import Keep, Report, Ride
 from sweeps.sharing.rider import Rider, State
 from sweeps.sharing.tree import Branch, Tree
 from sweeps.storage.base import Files
 from sweeps.storage.files import Entry
-from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.store import Origin, Store, Stored
 
 UNITS = 12
 LAYOUT = Layout(("a", "b"), (7, 5))
@@ -265,7 +265,7 @@ class World:
         policy, seed = self.policies[number]
         store = self.tree.library.store
         known = store.trial(str(number))
-        trunk = Branching(task(self.epochs), seed, None if self.sharing else str(number))
+        trunk = Origin(task(self.epochs), seed, None if self.sharing else str(number))
         remembered = State.from_json(known["state"]) if known else None
         self.tree.join(Rider(str(number), policy, trunk, self.epochs, number, remembered))
         self.settle()
@@ -327,7 +327,7 @@ class World:
                 ride.advance()
                 if ride.due:
                     break
-        except Lost as error:
+        except Gone as error:
             del self.rides[number]
             self.tree.astray(branch.number, str(error))
             return self.settle()
@@ -346,7 +346,7 @@ class World:
                 ride.advance()
             except Killed:
                 self.killed += 1
-            except Lost:
+            except Gone:
                 pass
             self.files.die_in = None
             del self.rides[number]  # it did not report, either way

@@ -33,7 +33,7 @@ from sweeps.storage.housekeeping import (
 )
 from sweeps.storage.inventory import show
 from sweeps.storage.lock import Lock
-from sweeps.storage.store import Branching, Store, Stored
+from sweeps.storage.store import Origin, Store, Stored
 from sweeps.storage.survey import survey
 
 TASK = Task.parse(SMALL["task"])
@@ -62,7 +62,7 @@ def fill(store: Store, path: str, epochs: range, snapshots: tuple[int, ...] = ()
 
 def tree(store: Store) -> dict[str, str]:
     """A trunk, a fork of it, a fork of that, and another fork of the trunk."""
-    trunk = fill(store, store.know(Branching(TASK, 0)), range(5), (0, 1, 2, 4))
+    trunk = fill(store, store.know(Origin(TASK, 0)), range(5), (0, 1, 2, 4))
     fork = fill(store, store.fork(trunk, 1, Prune((0,))), range(2, 5), (4,))
     twig = fill(store, store.fork(fork, 3, Prune((1,))), range(4, 5), (4,))
     other = fill(store, store.fork(trunk, 2, Prune((2,))), range(3, 5), (3, 4))
@@ -114,8 +114,8 @@ def go(store: Store, choose: housekeeping.Choose) -> Removal:
 
 def test_show_counts_tasks_and_sweeps(store: Store) -> None:
     paths = tree(store)
-    fill(store, store.know(Branching(TASK, 3)), range(2))
-    fill(store, store.know(Branching(TASK.model_copy(update={"epochs": 9}), 0)), range(3))
+    fill(store, store.know(Origin(TASK, 3)), range(2))
+    fill(store, store.know(Origin(TASK.model_copy(update={"epochs": 9}), 0)), range(3))
     sweep(store, "one", {"a": paths["trunk"], "b": paths["twig"]})
     sweep(store, "two", {"b": paths["twig"], "c": paths["other"], "d": None})
     sweep(store, "far", {"e": None}, seed=3)
@@ -205,14 +205,14 @@ def test_by_sweep_the_unfinished_keep_the_trunk_and_what_nobody_has_ended_on(sto
         paths["twig"],
     }
     sweep(store, "three", {"c": None}, seed=1)
-    fill(store, store.know(Branching(TASK, 1)), range(2))
+    fill(store, store.know(Origin(TASK, 1)), range(2))
     go(store, of_sweep("two"))
-    assert survey(store).paths.keys() == {Branching(TASK, 1).address}
+    assert survey(store).paths.keys() == {Origin(TASK, 1).address}
 
 
 def test_by_sweep_trials_that_shared_nothing_have_trunks_of_their_own(store: Store) -> None:
     paths = tree(store)
-    alone = fill(store, store.know(Branching(TASK, 0, "a")), range(5))
+    alone = fill(store, store.know(Origin(TASK, 0, "a")), range(5))
     sweep(store, "one-independent", {"a": alone})
     assert {e.name.split("/")[1] for e in go(store, of_sweep("one-independent")).entries} == {
         alone,
@@ -305,7 +305,7 @@ def test_damaged_and_foreign_files_are_no_harm(store: Store) -> None:
     store.files.write("paths/looping/path", b'{"parent": "looping", "epoch": 1, "units": []}')
     store.files.write("paths/listed/path", b'{"parent": ["x"], "epoch": 1, "units": []}')
     store.files.write("sweeps/list", b"[1]")
-    trunk = json.dumps({**Branching(TASK, 0).to_json(), "seed": "x"}).encode()
+    trunk = json.dumps({**Origin(TASK, 0).to_json(), "seed": "x"}).encode()
     store.files.write("paths/unseeded/path", trunk)
     store.files.write("trials/listed", b'{"state": {"path": ["x"]}}')
     store.files.write_plain(f"paths/{paths['fork']}/path", b"damaged")

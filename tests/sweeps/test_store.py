@@ -13,7 +13,7 @@ from pruning.errors import InputError
 from pruning.history import Record
 from pruning.structure.layout import Layout
 from pruning.training.task import Task
-from sweeps.storage.store import Branching, Store, Stored, folder_name
+from sweeps.storage.store import Origin, Store, Stored, folder_name
 
 TASK = Task.parse({"model": "small_cnn", "data": "digits", "epochs": 4})
 
@@ -34,23 +34,23 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_addresses_depend_on_what_fixes_the_training_and_on_nothing_else() -> None:
-    trunk = Branching(TASK, 0).address
+    trunk = Origin(TASK, 0).address
     same = Task.parse(TASK.model_dump() | {"label_smoothing": 0.0})  # a default, said aloud
     other = Task.parse(TASK.model_dump() | {"batch_size": 32})
-    assert Branching(same, 0).address == trunk
+    assert Origin(same, 0).address == trunk
     different = [
-        Branching(other, 0),
-        Branching(TASK, 1),
-        Branching(TASK, 0, alone="a trial"),
-        Branching(parent=trunk, epoch=1, action=Prune((1, 2))),
-        Branching(parent=trunk, epoch=2, action=Prune((1, 2))),
-        Branching(parent=trunk, epoch=1, action=Prune((1, 3))),
+        Origin(other, 0),
+        Origin(TASK, 1),
+        Origin(TASK, 0, alone="a trial"),
+        Origin(parent=trunk, epoch=1, action=Prune((1, 2))),
+        Origin(parent=trunk, epoch=2, action=Prune((1, 2))),
+        Origin(parent=trunk, epoch=1, action=Prune((1, 3))),
     ]
-    assert len({trunk, *(branching.address for branching in different)}) == 7
+    assert len({trunk, *(origin.address for origin in different)}) == 7
 
 
 def test_a_path_is_known_to_the_next_process(store: Store) -> None:
-    trunk = store.know(Branching(TASK, 3, alone="x"))
+    trunk = store.know(Origin(TASK, 3, alone="x"))
     fork = store.fork(trunk, 2, Prune((4, 5)))
     again = store.fork(fork, 3, Prune((6,)))
     other = Store(store.files.address)

@@ -13,7 +13,7 @@ from pruning import Policy, Prune
 from pruning.history import History
 from sweeps.sharing.charges import charge
 from sweeps.sharing.rider import ENDED_WORKER, Rider
-from sweeps.storage.store import Branching
+from sweeps.storage.store import Origin
 
 
 class At(Policy):
@@ -144,7 +144,7 @@ def test_losses_with_progress_between_them_are_forgiven() -> None:
 
 
 def test_each_second_is_charged_once_and_a_probe_to_who_asked() -> None:
-    task_free = Branching(parent="x", action=Prune(()))
+    task_free = Origin(parent="x", action=Prune(()))
     first = Rider("first", At(epoch=1), task_free, 6, 0)
     asking = Rider("asking", Whim(salt=0, seen=1), task_free, 6, 1)
     seconds = {"train": 5.0, "snapshot": 0.5, 'probe:random{"seed":1}': 2.0}

@@ -13,7 +13,7 @@ from pruning.training.trial import Trial
 from sweeps.file.sweep import Sweep
 from sweeps.results.rows import METRICS
 from sweeps.running.run import run
-from sweeps.storage.store import Branching, Store
+from sweeps.storage.store import Origin, Store
 
 AT_EPOCH = {"policy": "at_epoch", "epoch": 2, "ratio": 0.5, "saliency": "taylor"}
 EXACT = ("prune_epochs", "sparsity", "unit_sparsity", "params", "macs", "train_flops")
@@ -90,7 +90,7 @@ def test_a_killed_process_changes_no_result(sweep: SimpleNamespace) -> None:
 
 
 def test_the_cost_counts_both(sweep: SimpleNamespace) -> None:
-    trunk = Branching(sweep.trials[0].task, 0).address
+    trunk = Origin(sweep.trials[0].task, 0).address
     for epoch in range(5):
         stored = sweep.store.record(trunk, epoch)
         assert stored.devices == 2
