@@ -23,6 +23,7 @@ from pruning.saliency.steps import Steps, all_finite
 from pruning.saliency.watching import Pool, Watcher, own
 from pruning.structure.aside import Sample, untouched
 from pruning.structure.feature_maps import unwatched
+from pruning.structure.inspection import summary
 from pruning.structure.layout import Layout
 from pruning.structure.network import Network
 from pruning.structure.optimizers import Optimizers
@@ -96,6 +97,9 @@ class Pruner:
         self._more = tuple(probes)
         self.probes: dict[str, Probe] = {}
         self.watch([*(policy.probes() if policy else ()), *probes])
+
+    def __repr__(self) -> str:
+        return f"Pruner({self.policy!r}) of {summary(self.network)}"
 
     @property
     def history(self) -> History:

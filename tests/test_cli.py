@@ -153,7 +153,7 @@ def test_ui_serves_the_recorded_runs(folder: Path, ran: subprocess.CompletedProc
 
 def test_help_names_every_command(folder: Path) -> None:
     shown = earlyprune(folder, "--help")
-    for command in ("run", "plan", "results", "store", "policies", "ui"):
+    for command in ("run", "plan", "inspect", "results", "store", "policies", "ui"):
         assert command in shown.stdout
 
 

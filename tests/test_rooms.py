@@ -23,7 +23,7 @@ PRUNING = [
     "policies",
     "pruner",
     "training",
-    "parallel testing export",
+    "parallel testing export inspection",
     "public",
 ]
 

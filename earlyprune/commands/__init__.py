@@ -12,7 +12,7 @@ from earlyprune.commands import cluster, look, network, run, store
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 for command in (
-    *(run.run, run.plan, look.results, look.oracle, look.report),
+    *(run.run, run.plan, network.inspect, look.results, look.oracle, look.report),
     *(network.export, look.policies, look.ui),
 ):
     app.command()(command)

@@ -1,7 +1,8 @@
-"""The networks that trials end with."""
+"""Networks: what one is made of before it is trained, and those that trials end with."""
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,8 @@ from typing import Annotated
 import typer
 
 from earlyprune.commands.console import console
-from earlyprune.commands.options import Name, Storage
+from earlyprune.commands.options import AsJson, Change, Name, Storage, read_sweep
+from pruning.errors import InputError
 from sweeps.storage.files import DEFAULT_STORAGE
 
 
@@ -19,6 +21,53 @@ class NetworkFormat(StrEnum):
     safetensors = "safetensors"
     pt2 = "pt2"
     onnx = "onnx"
+
+
+def inspect(
+    model: Annotated[
+        str, typer.Argument(help="A model as a sweep file names it, or a sweep file (.yaml).")
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="The data, as a sweep file names it; YAML for settings.")
+    ] = None,
+    ratio: Annotated[
+        float | None, typer.Option(help="Share of the units to cut.", show_default="0.5")
+    ] = None,
+    scope: Annotated[str | None, typer.Option(help="global or layer.", show_default="both")] = None,
+    saliency: Annotated[
+        str | None, typer.Option(help="What units are ranked by.", show_default="magnitude")
+    ] = None,
+    options: Annotated[str, typer.Option(help="The model's options, as YAML or JSON.")] = "{}",
+    shape: Annotated[str | None, typer.Option(help="Of a sample, without data: 3,224,224.")] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Without data.")] = None,
+    change: Change = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of each layer, before any training, whether and why not it can be cut, and what is left.
+
+    Of a sweep file its first task, with the cuts of its policies if none is given here.
+    """
+    is_file = model.endswith((".yaml", ".yml"))
+    if is_file and (data or shape or classes or options != "{}"):
+        raise InputError("--data, --shape, --classes, --options: the file has them; --set changes")
+    if change and not is_file:
+        raise InputError("--set: changes a sweep file, which MODEL is not")
+    sweep = read_sweep(Path(model), change) if is_file else None
+    from dashboards.inspection import described
+    from sweeps.planning import inspecting
+
+    if not sweep:
+        asked = inspecting.cuts(ratio, saliency, scope)
+        found = inspecting.of_name(model, asked, options, data, shape, classes)
+    elif ratio is None and saliency is None and scope is None:
+        found = inspecting.of_sweep(sweep)
+    else:
+        found = inspecting.of_sweep(sweep, inspecting.cuts(ratio, saliency, scope))
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+    else:
+        for part in described(found, console.width):
+            console.print(part, markup=False, highlight=False)
 
 
 def export(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,15 +32,51 @@ def measure(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> tuple[
     MAC, on a dry run.
     """
     params = sum(p.numel() for p in model.parameters())
-    return params, dry_run(model, example_input, _macs)
+    return params, sum(macs_by_module(model, example_input).values())
 
 
-def _macs(model: nn.Module, args: tuple[Any, ...]) -> int:
+def macs_by_module(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> dict[str, int]:
+    """MACs of one sample that each module computes itself, not in modules within it.
+
+    By the names of all modules that are called, of the model itself "".
+    """
+    return dry_run(model, example_input, _macs)
+
+
+def _macs(model: nn.Module, args: tuple[Any, ...]) -> dict[str, int]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernel is not counted
     try:
         with FlopCounterMode(display=False) as counter:
+            bill = _Bill(counter)
+            for name, module in model.named_modules():
+                module.register_forward_pre_hook(partial(bill.enter, name))
+                module.register_forward_hook(bill.leave, always_call=True)
             model(*args)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return int(counter.get_total_flops()) // 2
+    return {name: flops // 2 for name, flops in bill.flops.items()}
+
+
+class _Bill:
+    """Charges what is computed to the innermost module that is running."""
+
+    def __init__(self, counter: FlopCounterMode) -> None:
+        self.flops: dict[str, int] = {}
+        self._counter, self._running, self._seen = counter, [""], 0
+
+    def enter(self, name: str, *_: object) -> None:
+        self._charge()
+        self._running.append(name)
+        self.flops.setdefault(name, 0)
+
+    def leave(self, *_: object) -> None:
+        self._charge()
+        self._running.pop()
+
+    def _charge(self) -> None:
+        total = int(self._counter.get_total_flops())
+        if total > self._seen:
+            name = self._running[-1]
+            self.flops[name] = self.flops.get(name, 0) + total - self._seen
+        self._seen = total

@@ -182,10 +182,14 @@ class Network:
         Of the dense network; nothing is changed or computed.
         """
         number = np.arange(self.layout.total) - self.layout.offsets[self.layout.group_of]
-        keep = number < widths[self.layout.group_of]
+        bare = self.bare(number < widths[self.layout.group_of])
+        return measure(bare, self._example_input)[1]
+
+    def bare(self, keep: Bools) -> nn.Module:
+        """The model with only the units to `keep` (bool [U]), as shapes without numbers."""
         bare = copy_model(self.model, lambda t: torch.empty_like(t, device="meta"))
         shrink(bare, None, self.units, self._alive, keep)
-        return measure(bare, self._example_input)[1]
+        return bare
 
     @property
     def sparsity(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,26 @@ def trace_units(
     protect: Collection[str] = (),
     verify: bool = True,
 ) -> Units:
-    """The units of a dense network.
+    """The units of a dense network, of which there is one at least; see ``find_units``.
+
+    Raises:
+        UntraceableError: as there, and where no unit can be removed.
+    """
+    units = find_units(model, example_input, protect=protect, verify=verify)
+    if not units.groups:
+        why = "; ".join(dict.fromkeys(units.refused.values())) or "it has no layer with channels"
+        raise UntraceableError(f"no unit of {type(model).__name__} can be removed: {why}")
+    return units
+
+
+def find_units(
+    model: nn.Module,
+    example_input: Tensor | tuple[Any, ...],
+    *,
+    protect: Collection[str] = (),
+    verify: bool = True,
+) -> Units:
+    """What can be removed of a dense network, if anything, and what stays with the reasons.
 
     The model, its state and the global random state are left as they are: a copy on the CPU is
     traced, with two samples of the example at most. A small example (64 x 64) is faster and enough.
@@ -41,7 +61,7 @@ def trace_units(
             that fail are refused.
 
     Raises:
-        UntraceableError: no unit can be removed, or a part of the model runs in training only.
+        UntraceableError: the model cannot be followed, or a part of it runs in training only.
         ValueError: `protect` names no module of the model.
     """
     _check_protect(model, protect)
@@ -56,11 +76,8 @@ def trace_units(
         units = Tracer(dense, args).units(protect)
         if verify:
             guilty = refute(dense, args, units)
-            kept = tuple(g for g in units.groups if g.name not in guilty)
-            units = Units.of(kept, units.refused | guilty)
-    if not units.groups:
-        why = "; ".join(dict.fromkeys(units.refused.values())) or "it has no layer with channels"
-        raise UntraceableError(f"no unit of {type(model).__name__} can be removed: {why}")
+            judged = (replace(g, reason=guilty.get(g.name)) for g in units.groups)
+            units = Units.of((*judged, *units.stay))
     return units
 
 

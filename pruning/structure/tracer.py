@@ -31,13 +31,24 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from pruning.structure.copies import first_line, named_tensors, tensors_in
 from pruning.structure.layout import Ints
+from pruning.structure.reasons import (
+    LOST,
+    MIXERS,
+    OUTPUT,
+    PROTECTED,
+    UNREAD,
+    Reason,
+    computed,
+    mixed,
+    narrowing,
+)
 from pruning.structure.ties import Ties
 from pruning.structure.units import Group, Role, Slice, Units, UntraceableError
 from pruning.structure.walk import LostError, Step, follow
 
 _PRODUCERS = (_ConvNd, nn.Linear)
 # A unit of zeros is not nothing to these: it counts in a norm, or goes into every output.
-_MIXERS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.LSTM)
+_MIXERS = tuple(MIXERS)
 
 
 class Tracer:
@@ -52,7 +63,7 @@ class Tracer:
         self._roles: dict[tuple[str, int], Role] = {}
         self._producers: dict[tuple[str, int], str] = {}
         self._channels: dict[tuple[nn.Module, bool], Ints | None] = {}
-        self._taints: list[tuple[Ints, str]] = []
+        self._taints: list[tuple[Ints, Reason]] = []
         model.requires_grad_(True)  # torch-pruning reads autograd's graph: frozen, there is none
         try:
             self._follow(model, args)
@@ -91,8 +102,8 @@ class Tracer:
                     # channel shuffle, it has channels of which this walk knows nothing.
                     if step.out and len(np.unique(step.index)) == self._width(step.target.module):
                         seen.add(step.target.module)
-            except LostError as error:
-                self._taints.append((roots, str(error)))
+            except LostError:
+                self._taints.append((roots, LOST))
 
     def _width(self, module: nn.Module) -> int | None:
         nodes = self._nodes(module, out=True) if module in self._modules else None
@@ -101,10 +112,9 @@ class Tracer:
     def _join(self, roots: Ints, step: Step) -> None:
         target, module, index = step.target, step.target.module, step.index
         if target.type == tp.ops.OPTYPE.OUTPUT:
-            self._taints.append((roots, "its units are the network's output"))
+            self._taints.append((roots, OUTPUT))
         elif isinstance(module, _MIXERS):
-            name = f"{self._modules[module]} ({type(module).__name__})"
-            self._taints.append((roots, f"{name} mixes its units"))
+            self._taints.append((roots, mixed(self._modules[module], module)))
         elif isinstance(module, nn.Parameter):
             name = self._name_of[id(module)]
             self._tie(roots, self._axis(name, target.pruning_dim % module.dim(), "norm"), index)
@@ -151,9 +161,8 @@ class Tracer:
                 continue
             if id(tensor) not in self._name_of:
                 # A parametrization makes it anew at every access: a cut of it would not last.
-                reason = f"{self._modules[module]}.{key} is computed from other parameters"
                 axes.append(self._ties.axis((self._modules[module], key), tensor.shape[dim]))
-                self._taints.append((axes[-1], reason))
+                self._taints.append((axes[-1], computed(f"{self._modules[module]}.{key}")))
                 continue
             axes.append(self._axis(self._name_of[id(tensor)], dim, role, self._modules[module]))
         for other in axes[1:]:
@@ -189,7 +198,7 @@ class Tracer:
             if bias is not None:
                 self._ties.tie(outputs, bias)
             if groups == module.out_channels != module.in_channels:
-                self._taints.append((outputs, f"{name} has fewer outputs than inputs per group"))
+                self._taints.append((outputs, narrowing(name)))
         return outputs if out else inputs
 
     def units(self, protect: Collection[str]) -> Units:
@@ -200,9 +209,9 @@ class Tracer:
                     nodes = self._channels.get((module, True))
                     if nodes is not None:
                         # the first reason is the one that is told: here the user's own wish
-                        self._taints.insert(0, (nodes, "protected"))
+                        self._taints.insert(0, (nodes, PROTECTED))
         labels = self._ties.labels()
-        reasons: dict[int, str] = {}
+        reasons: dict[int, Reason] = {}
         for nodes, reason in self._taints:
             for unit in np.unique(labels[nodes]):
                 reasons.setdefault(int(unit), reason)
@@ -231,21 +240,18 @@ class Tracer:
             slices = tuple(self._slice(axes[k], owner[k], order) for k in signature)
             why = next((reasons[u] for u in order.tolist() if u in reasons), None)
             if why is None and all(s.role != "consume" for s in slices):
-                why = "nothing reads its units: they are the network's output"
+                why = UNREAD
             name = self._producers[axes[first]]
             found.append((self._rank[name], int(at[chosen].min()), name, slices, len(order), why))
         found.sort(key=lambda f: f[:2])
 
-        groups, refused = [], {}
+        groups: list[Group] = []
         names: dict[str, int] = {}
         for _, _, name, slices, size, why in found:
             names[name] = names.get(name, 0) + 1
             full = name if names[name] == 1 else f"{name}#{names[name]}"
-            if why is None:
-                groups.append(Group(full, size, slices))
-            else:
-                refused[full] = why
-        return Units.of(tuple(groups), refused)
+            groups.append(Group(full, size, slices, why))
+        return Units.of(groups)
 
     def _slice(self, axis: tuple[str, int], owner: Ints, order: Ints) -> Slice:
         """The entries along one axis that belong to the units `order[0], order[1], ...`."""

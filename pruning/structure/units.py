@@ -6,6 +6,7 @@ that shrinking, optimizer slicing and saliencies work from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from pruning.structure.layout import Ints, Layout
+from pruning.structure.reasons import Reason
 
 Role = Literal["produce", "norm", "consume"]
 ROLES: tuple[Role, ...] = ("produce", "norm", "consume")
@@ -45,31 +47,42 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Units that are alike: all of them lie in the same tensors. Named by its first layer."""
+    """Units that are alike: all of them lie in the same tensors. Named by its first layer.
+
+    reason: why its units are never removed, None if they can be.
+    """
 
     name: str
     size: int
     slices: tuple[Slice, ...]
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """All units of a dense network, and of the other groups the reason why they stay.
+    """All units of a dense network, and the groups that stay.
 
     Attributes:
-        groups: in the order of the layers that compute them.
+        groups: those that can be removed, in the order of the layers that compute them.
         layout: their names and sizes.
-        refused: group name -> why its units are never removed.
+        stay: those that cannot, each with its reason.
     """
 
     groups: tuple[Group, ...]
     layout: Layout
-    refused: dict[str, str]
+    stay: tuple[Group, ...]
 
     @classmethod
-    def of(cls, groups: tuple[Group, ...], refused: dict[str, str]) -> Units:
+    def of(cls, found: Iterable[Group]) -> Units:
+        everything = tuple(found)
+        groups = tuple(group for group in everything if group.reason is None)
         layout = Layout(tuple(g.name for g in groups), tuple(g.size for g in groups))
-        return cls(groups, layout, refused)
+        return cls(groups, layout, tuple(g for g in everything if g.reason is not None))
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Group name -> why its units are never removed."""
+        return {group.name: str(group.reason) for group in self.stay}
 
     @cached_property
     def axes(self) -> dict[tuple[str, int], tuple[Ints, Ints]]:

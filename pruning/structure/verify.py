@@ -24,20 +24,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pruning.structure.copies import copy_model, exchange, first_line, named_tensors, tensors_in
+from pruning.structure.copies import copy_model, exchange, named_tensors, tensors_in
 from pruning.structure.layout import Bools, Layout
+from pruning.structure.reasons import COUNTED, RESHAPED, Reason, failing
 from pruning.structure.shrink import shrink
 from pruning.structure.units import Units
 
 
-def refute(dense: nn.Module, args: tuple[Any, ...], units: Units) -> dict[str, str]:
+def refute(dense: nn.Module, args: tuple[Any, ...], units: Units) -> dict[str, Reason]:
     """Group name -> what goes wrong when its units are removed; empty if the trace is right.
 
     Args:
         dense: a copy on the CPU with random weights; not changed.
         args: arguments of its forward.
     """
-    guilty: dict[str, str] = {}
+    guilty: dict[str, Reason] = {}
     names = [group.name for group in units.groups]
     left = list(range(len(names)))
     # Where groups are guilty by themselves, those that fail only together were not looked for yet.
@@ -62,7 +63,7 @@ def ignore(model: nn.Module, units: Units, removed: Bools) -> None:
 
 def _blame(
     dense: nn.Module, args: tuple[Any, ...], units: Units, chosen: Sequence[int]
-) -> dict[int, str]:
+) -> dict[int, Reason]:
     """The groups among the chosen that fail, found by halving; all, if they only fail together.
 
     A trial is four copies and four passes. Most networks have no guilty group and need one trial.
@@ -78,7 +79,7 @@ def _blame(
 
 def _fault(
     dense: nn.Module, args: tuple[Any, ...], units: Units, chosen: Sequence[int]
-) -> str | None:
+) -> Reason | None:
     alive = np.ones(units.layout.total, dtype=np.bool_)
     for keep in _patterns(units.layout, chosen):
         reference = copy_model(dense, lambda t: t)
@@ -90,9 +91,9 @@ def _fault(
                 shrink(small, None, units, alive, keep)
                 fault = _difference(expected, list(tensors_in(small(*args))))
         except Exception as error:
-            fault = first_line(error)
+            return failing(error)
         if fault is not None:
-            return f"without some of its units the network fails ({fault})"
+            return fault
     return None
 
 
@@ -114,14 +115,14 @@ def _patterns(layout: Layout, chosen: Sequence[int]) -> list[Bools]:
     return [third, half]
 
 
-def _difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> str | None:
+def _difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> Reason | None:
     if [t.shape for t in expected] != [t.shape for t in actual]:
-        return "the shape of the output changes"
+        return RESHAPED
     for e, a in zip(expected, actual, strict=True):
         if not e.is_floating_point():
             continue
         tolerance = 1e-7 if e.dtype == torch.float64 else 1e-3
         # "not <=", not ">": a network whose outputs are NaN has proven nothing
         if not bool((e - a).abs().max() <= tolerance * e.abs().max()):
-            return "the output is not that of the network ignoring them"
+            return COUNTED
     return None

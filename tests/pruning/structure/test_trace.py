@@ -117,7 +117,7 @@ def test_gate_of_halves_is_refused() -> None:
 
 
 def test_mean_over_channels_is_refused() -> None:
-    with pytest.raises(UntraceableError, match="not that of the network ignoring them"):
+    with pytest.raises(UntraceableError, match="a mean, softmax or norm over channels"):
         trace_units(Averaged(), X)
 
 
