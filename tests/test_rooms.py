@@ -18,7 +18,7 @@ PACKAGES = ["pruning", "sweeps", "cluster dashboards", "earlyprune", "benchmarks
 PRUNING = [
     "errors randomness actions meter",
     "names settings",
-    "structure",
+    "structure reading",
     "history saliency forecast",
     "policies",
     "pruner",

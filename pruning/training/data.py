@@ -14,9 +14,9 @@ from torch.utils.data import Subset
 
 from pruning.errors import InputError, one_line
 from pruning.randomness import generator
+from pruning.reading.given import Arrays, Sets
+from pruning.reading.sources import read
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
-from pruning.training.samples import Arrays, Sets
-from pruning.training.sources import read
 from pruning.training.task import Augment, DataSpec
 
 

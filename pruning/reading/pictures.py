@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from pruning.errors import one_line, unknown
-from pruning.training.samples import Arrays, Sets, labels_of, samples_of
+from pruning.reading.given import Arrays, Sets, labels_of, samples_of
 
 SMALL = 2**30
 """Bytes up to which a set is held in memory as float32."""

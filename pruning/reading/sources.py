@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pruning.errors import one_line, unknown
 from pruning.names import import_dotted, is_dotted
-from pruning.training.samples import Arrays, Sets, labels_of, samples_of
-from pruning.training.task import DataSpec
+from pruning.reading.given import Arrays, Sets, labels_of, samples_of
+from pruning.reading.spec import DataSpec
 
 
 def read(spec: DataSpec) -> Arrays | Sets:
@@ -24,7 +24,7 @@ def read(spec: DataSpec) -> Arrays | Sets:
     if kind == "npz":
         return _npz(Path(rest))
     if kind in ("torchvision", "imagefolder"):
-        from pruning.training import pictures  # torchvision takes seconds to import
+        from pruning.reading import pictures  # torchvision takes seconds to import
 
         if kind == "torchvision":
             return pictures.torchvision_set(rest, spec.root)
