@@ -1,4 +1,4 @@
-"""Samples as a source gives them, before they are split: as tensors, or as datasets."""
+"""What a source gives, before it is split: arrays as tensors, or datasets with their transforms."""
 
 from __future__ import annotations
 
@@ -6,24 +6,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+Pair = tuple[Tensor, Any]
+"""Samples [n, ...] of float32, and labels as they were given."""
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Samples [n, ...] and labels [n], with the parts the source has of its own."""
+    """Samples and labels, with the parts the source has of its own.
 
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor] | None = None
-    test: tuple[Tensor, Tensor] | None = None
+    names: what each number stands for, where the source says it. notes: what the user is to know of
+    how they were read, a line each.
+    """
+
+    train: Pair
+    validation: Pair | None = None
+    test: Pair | None = None
+    names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def parts(self) -> dict[str, Pair]:
+        """Those that are there, by the name they go by in what is said of them."""
+        found = {"training": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in found.items() if part is not None}
 
 
 @dataclass(frozen=True)
 class Sets:
-    """Datasets with the parts the source has of its own, and the transforms of a sample."""
+    """Datasets with the parts the source has of its own, and the transforms of a sample.
+
+    label: from what a dataset has as a label to a class. check: looks at all samples as far as that
+    can be afforded, before anything is trained; raises ValueError. movable: whether the changes of
+    ``task.augment`` are among the transforms.
+    """
 
     train: Dataset[Any]
     validation: Dataset[Any] | None
@@ -33,20 +50,8 @@ class Sets:
     augment: Callable[[Any], Tensor]
     prepare: Callable[[Any], Tensor]
     normalize: dict[str, list[float]] | None = None
-
-
-def samples_of(values: Any) -> Tensor:
-    """float32 [n, features] or [n, channels, height, width]; bytes become fractions."""
-    array = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
-    scaled = array.float() / 255 if array.dtype == torch.uint8 else array.float()
-    if scaled.ndim == 3:
-        return scaled.unsqueeze(1)
-    if scaled.ndim == 4 and scaled.shape[-1] in (1, 3) and scaled.shape[1] not in (1, 3):
-        return scaled.permute(0, 3, 1, 2).contiguous()
-    return scaled
-
-
-def labels_of(values: Any) -> Tensor:
-    """int64 [n]."""
-    array = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
-    return array.long().flatten()
+    label: Callable[[Any], int | Tensor] = int
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    check: Callable[[], None] = lambda: None
+    movable: bool = True

@@ -1,91 +1,186 @@
-"""Pictures as torchvision reads them: its own data sets, and folders."""
+"""Pictures that are read one by one: from a file or its bytes to fractions of the brightest.
+
+All of a set get the same channels: one where all are grey, else three; ``task.data.channels``
+decides otherwise. Pictures of 16 bits are fractions of 65535; floats are fractions already or go up
+to 255, and what could be either is refused, as is what is no picture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torchvision
+from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms import v2
 
-from pruning.errors import one_line, unknown
-from pruning.reading.given import Arrays, Sets, labels_of, samples_of
+from pruning.errors import InputError
+from pruning.foreign import told
 
-SMALL = 2**30
-"""Bytes up to which a set is held in memory as float32."""
+ENTIRELY = 20_000
+"""Pictures of a part that are decoded before anything starts; of a larger one so many of them."""
 
-IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+_THREADS = 8
+_GREY = {"1", "L", "LA", "La", "I", "F"}
+_BYTES_UP_TO = 255.0
 
 
-def torchvision_set(name: str, root: str) -> Arrays | Sets:
-    """One of torchvision's sets; held in memory where it is small. Raises ValueError."""
-    known = [kind for kind in torchvision.datasets.__all__ if kind[0].isupper()]
-    if name not in known:
-        raise ValueError(unknown("torchvision data set", name, known))
-    make = getattr(torchvision.datasets, name)
-    try:
-        train, test = _train_and_test(make, root)
-    except Exception as error:  # without its files each set fails in its own way
-        raise ValueError(
-            f"torchvision:{name} cannot be had in {root!r} ({one_line(error)})"
-        ) from None
-    if hasattr(train, "data") and len(train) * np.prod(train.data.shape[1:]) * 4 <= SMALL:
-        name_of_labels = "targets" if hasattr(train, "targets") else "labels"
-        parts = [(samples_of(p.data), labels_of(getattr(p, name_of_labels))) for p in (train, test)]
-        return Arrays(parts[0], test=parts[1])
-    sample = v2.functional.to_image(train[0][0])
-    size = min(sample.shape[-2:])
-    return _pictures(
-        train,
-        None,
-        test,
-        size,
-        len(getattr(train, "classes", None) or {label for _, label in train}),
+@dataclass(frozen=True)
+class Picture:
+    """Where a picture lies. name: what it is called if it cannot be read. file: a path, or what
+    gives its bytes."""
+
+    name: str
+    file: Path | Callable[[], bytes]
+
+    def open(self) -> Image.Image:
+        """Its head; pixels are read when they are asked for. Raises ValueError."""
+        try:
+            return Image.open(self.file if isinstance(self.file, Path) else io.BytesIO(self.file()))
+        except Exception as error:  # Pillow's readers raise many kinds
+            raise self.unreadable(error) from None
+
+    def unreadable(self, error: Exception) -> ValueError:
+        """Why it cannot be read, in one line."""
+        if isinstance(self.file, Path) and not self.file.exists():
+            why = "is a link to nothing" if self.file.is_symlink() else "does not exist"
+        elif isinstance(self.file, Path) and not os.path.getsize(self.file):
+            why = "is empty"
+        else:
+            why = f"cannot be read ({told(error)})"
+        return ValueError(f"picture {self.name!r} {why}")
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether it has no colours, by its head alone."""
+    if image.mode == "P":
+        colours = np.asarray(image.getpalette("RGB") or [0], dtype=np.int64)
+        return colours.size % 3 == 0 and bool((colours.reshape(-1, 3).std(1) == 0).all())
+    return image.mode in _GREY or image.mode.startswith("I;16")
+
+
+def channels_of(pictures: Sequence[Picture]) -> int:
+    """1 if all are grey, else 3. The first in colour ends the search."""
+    return 1 if all(is_grey(picture.open()) for picture in pictures) else 3
+
+
+def brightest_of(pictures: Sequence[Picture]) -> float | None:
+    """What pictures of floats are divided by: 1 for fractions, 255 where they go up to that.
+
+    None where the first is none of floats. Raises InputError for what could be either or neither.
+    """
+    if pictures[0].open().mode != "F":
+        return None
+    ranges = [_range(picture) for picture in pictures if picture.open().mode == "F"]
+    low, high = min(one for one, _ in ranges), max(one for _, one in ranges)
+    if low >= 0 and high <= 1:
+        return 1.0
+    if low >= 0 and _BYTES_UP_TO / 2 < high <= _BYTES_UP_TO:
+        return _BYTES_UP_TO
+    raise InputError(
+        f"task.data: pictures of floats have values from {low:.4g} to {high:.4g}; fractions (0 to "
+        f"1) or values of bytes (0 to 255) are needed, or read them by package.module:callable"
     )
 
 
-def _train_and_test(make: Callable[..., Any], root: str) -> tuple[Any, Any]:
+def _range(picture: Picture) -> tuple[float, float]:
+    values = _decoded(picture)
+    if not np.isfinite(values).all():
+        raise ValueError(f"picture {picture.name!r} has values that are not finite")
+    return float(values.min()), float(values.max())
+
+
+def pixels(picture: Picture, channels: int, brightest: float | None = None) -> Tensor:
+    """[channels, height, width]: uint8, or float32 fractions of what has more than 8 bits.
+
+    Raises ValueError if it cannot be read, or is in colour where all are to be grey.
+    """
+    image = picture.open()
     try:
-        return make(root, train=True, download=True), make(root, train=False, download=True)
-    except TypeError:
-        return make(root, split="train", download=True), make(root, split="test", download=True)
+        return pixels_of(image, channels, brightest)
+    except InputError:
+        raise
+    except Exception as error:
+        raise picture.unreadable(error) from None
 
 
-def imagefolder(path: Path, size: int) -> Sets:
-    """A folder of pictures by class: ``train``, and ``val`` or ``test``. Raises ValueError."""
-    if not (path / "train").is_dir():
-        raise ValueError(f"folder {str(path / 'train')!r} does not exist")
-    folder = torchvision.datasets.ImageFolder
-    train = folder(str(path / "train"))
-    parts = {name: folder(str(path / name)) for name in ("val", "test") if (path / name).is_dir()}
-    for name, part in parts.items():
-        if part.classes != train.classes:
-            raise ValueError(f"{str(path / name)!r} has other classes than 'train'")
-    validation, test = (parts.get("val"), parts.get("test"))
-    if test is None:  # ImageNet's habit: only train and val; val is the final judge
-        validation, test = None, validation
-    return _pictures(train, validation, test, size, len(train.classes))
+def pixels_of(image: Image.Image, channels: int, brightest: float | None = None) -> Tensor:
+    """[channels, height, width] of an open picture, as ``pixels`` gives them."""
+    deep = _deep(image, brightest)
+    if deep is None:
+        array = np.asarray(image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
+        found = torch.from_numpy(array.copy())
+        return found.unsqueeze(0) if channels == 1 else found.permute(2, 0, 1).contiguous()
+    grey = torch.from_numpy(deep).unsqueeze(0).repeat(min(channels, 3), 1, 1)
+    return grey if channels < 4 else torch.cat([grey, torch.ones_like(grey[:1])])
 
 
-def _pictures(
-    train: Dataset[Any],
-    validation: Dataset[Any] | None,
-    test: Dataset[Any] | None,
-    size: int,
-    classes: int,
-) -> Sets:
-    """ImageNet's usual transforms: a random resized crop and flip; a centre crop for judging."""
-    last = [
-        v2.ToImage(),
-        v2.RGB(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(**IMAGENET),
-    ]
-    augment = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), *last])
-    prepare = v2.Compose([v2.Resize(round(size / 0.875)), v2.CenterCrop(size), *last])
-    shape = (3, size, size)
-    return Sets(train, validation, test, shape, classes, augment, prepare, IMAGENET)
+def _deep(image: Image.Image, brightest: float | None) -> np.ndarray[Any, Any] | None:
+    """Fractions [height, width] of a grey picture of 16 bits or floats; None of all others."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return np.asarray(image, dtype=np.float32) / 65535
+    if image.mode == "I":
+        raise ValueError("it has 32 bits a pixel, whose brightest value is not known")
+    if image.mode != "F":
+        return None
+    if brightest is None:
+        raise ValueError("it has floats, where others have whole numbers: their scales are unknown")
+    return np.asarray(image, dtype=np.float32) / brightest
+
+
+def _decoded(picture: Picture) -> np.ndarray[Any, Any]:
+    image = picture.open()
+    try:
+        return np.asarray(image)
+    except Exception as error:
+        raise picture.unreadable(error) from None
+
+
+class Pictures(Dataset[Any]):
+    """Pictures with their labels, as ``pixels`` reads them."""
+
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        labels: Sequence[Any],
+        channels: int,
+        brightest: float | None,
+    ) -> None:
+        self.pictures, self.labels = pictures, labels
+        self.channels, self.brightest = channels, brightest
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        return pixels(self.pictures[index], self.channels, self.brightest), self.labels[index]
+
+    def check(self) -> None:
+        """Decode them, of very many some from the first to the last. Raises ValueError."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), ENTIRELY)).astype(int))
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+            for _ in pool.map(self._decode, chosen.tolist()):
+                pass
+
+    def _decode(self, index: int) -> None:
+        pixels(self.pictures[index], self.channels, self.brightest)
+
+
+def read_alike(
+    parts: Mapping[str, tuple[Sequence[Picture], Sequence[Any]]], channels: int | None
+) -> dict[str, Pictures]:
+    """The parts of a set, all with the same channels and the same brightest value."""
+    everything = [picture for pictures, _ in parts.values() for picture in pictures]
+    channels = channels or channels_of(everything)
+    brightest = brightest_of(everything)
+    return {
+        name: Pictures(pictures, labels, channels, brightest)
+        for name, (pictures, labels) in parts.items()
+    }

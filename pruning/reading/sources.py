@@ -1,100 +1,81 @@
-"""Where samples come from: digits, npz, the user's own code, and what ``pictures`` reads."""
+"""Where samples come from: each kind of source by its name in a sweep file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from pruning.errors import one_line, unknown
-from pruning.names import import_dotted, is_dotted
-from pruning.reading.given import Arrays, Sets, labels_of, samples_of
-from pruning.reading.spec import DataSpec
+from pruning.errors import unknown
+from pruning.names import is_dotted
+from pruning.reading import files
+from pruning.reading.arrays import samples_of
+from pruning.reading.given import Arrays, Sets
+from pruning.reading.own import own
+from pruning.reading.parts import refuse_settings
+from pruning.reading.spec import Augment, DataSpec
 
 
-def read(spec: DataSpec) -> Arrays | Sets:
+def read(spec: DataSpec, augment: Augment) -> Arrays | Sets:
     """What a source holds. Raises ValueError or OSError if it cannot be had."""
     kind, _, rest = spec.source.partition(":")
     if spec.source == "digits":
-        return _digits()
-    if kind == "npz":
-        return _npz(Path(rest))
-    if kind in ("torchvision", "imagefolder"):
-        from pruning.reading import pictures  # torchvision takes seconds to import
-
-        if kind == "torchvision":
-            return pictures.torchvision_set(rest, spec.root)
-        return pictures.imagefolder(Path(rest), spec.image_size)
+        return _digits(spec)
+    if kind in KINDS:
+        return KINDS[kind](rest, spec, augment)
     if is_dotted(spec.source):
-        return _custom(spec)
-    names = {"digits", "npz:PATH", "torchvision:NAME", "imagefolder:PATH", "package.module:load"}
-    raise ValueError(unknown("data", spec.source, names))
+        return own(spec)
+    raise ValueError(
+        unknown(
+            "data",
+            spec.source,
+            {
+                "digits",
+                "npz:PATH",
+                "npy:PATH",
+                "torchvision:NAME",
+                "imagefolder:PATH",
+                "parquet:PATH",
+                "package.module:load",
+            },
+        )
+    )
 
 
-def _digits() -> Arrays:
+def _digits(spec: DataSpec) -> Arrays:
     from sklearn.datasets import load_digits
 
+    refuse_settings(spec, "options", "layout", "channels", "annotations")
     digits = load_digits()
-    return Arrays((samples_of(digits.images / 16.0), labels_of(digits.target)))
+    pictures = samples_of(digits.images / 16.0, "digits")
+    return Arrays((pictures.unsqueeze(1), np.asarray(digits.target)))
 
 
-def _npz(path: Path) -> Arrays:
-    if not path.is_file():
-        raise ValueError(f"file {str(path)!r} does not exist")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except Exception as error:  # numpy and zipfile raise many kinds
-        raise ValueError(
-            f"{str(path)!r} is no npz file of plain arrays ({one_line(error)})"
-        ) from None
-    return _from_mapping(arrays, str(path))
+# Torchvision takes seconds to import, so what needs it is imported where it is used.
 
 
-def _from_mapping(arrays: Mapping[str, Any], where: str) -> Arrays:
-    """Keras's names: x_train, y_train and, where there, x_val, y_val, x_test, y_test; or x, y."""
-    keys = set(arrays.keys())
+def _torchvision(name: str, spec: DataSpec, augment: Augment) -> Arrays | Sets:
+    from pruning.reading.torchvision_sets import torchvision_set
 
-    def part(suffix: str) -> tuple[Tensor, Tensor] | None:
-        if not {f"x{suffix}", f"y{suffix}"} <= keys:
-            return None
-        return samples_of(arrays[f"x{suffix}"]), labels_of(arrays[f"y{suffix}"])
-
-    train = part("_train") or part("")
-    if train is None:
-        raise ValueError(f"{where} has {sorted(keys)}; x_train and y_train (or x and y) are needed")
-    return Arrays(train, part("_val"), part("_test"))
+    return torchvision_set(name, spec, augment)
 
 
-def _custom(spec: DataSpec) -> Arrays | Sets:
-    load_data = import_dotted(spec.source)
-    try:
-        given = load_data(**spec.options)
-    except Exception as error:  # the user's code may fail in any way
-        reason = f"{type(error).__name__}: {one_line(error)}"
-        raise ValueError(f"{spec.source!r} failed ({reason})") from None
-    if isinstance(given, Mapping):
-        return _from_mapping(given, spec.source)
-    if not (isinstance(given, tuple) and len(given) == 3):
-        raise ValueError(
-            f"{spec.source!r} returned {type(given).__name__}; a mapping with x_train, y_train or "
-            f"three datasets (train, validation, test) are needed"
-        )
-    train, validation, test = given
-    if validation is None:
-        raise ValueError(f"{spec.source!r} has no validation part; policies are judged on it")
-    try:
-        sample = torch.as_tensor(train[0][0])
-    except (TypeError, ValueError, RuntimeError):
-        kind = type(train[0][0]).__name__
-        raise ValueError(f"{spec.source!r} gives a {kind} as a sample, not a tensor") from None
-    named = getattr(train, "classes", None)
-    labels = () if named else (int(train[index][1]) for index in range(len(train)))
-    classes = len(named) if named else 1 + max(labels)
-    return Sets(
-        train, validation, test, tuple(sample.shape), classes, torch.as_tensor, torch.as_tensor
-    )
+def _imagefolder(place: str, spec: DataSpec, augment: Augment) -> Sets:
+    from pruning.reading.folders import imagefolder
+
+    return imagefolder(place, spec, augment)
+
+
+def _parquet(place: str, spec: DataSpec, augment: Augment) -> Sets:
+    from pruning.reading.parquet import parquet
+
+    return parquet(place, spec, augment)
+
+
+KINDS: dict[str, Callable[[str, DataSpec, Augment], Arrays | Sets]] = {
+    "npz": lambda place, spec, _: files.npz(place, spec),
+    "npy": lambda place, spec, _: files.npy(place, spec),
+    "torchvision": _torchvision,
+    "imagefolder": _imagefolder,
+    "parquet": _parquet,
+}

@@ -15,10 +15,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from pruning.randomness import generator, stream
-from pruning.training.task import Augment
+from pruning.reading.spec import Augment
 
 Batch = tuple[Tensor, Tensor]
-"""Samples [batch, ...] and labels [batch]."""
+"""Samples [batch, ...] and their classes [batch] (or labels a pixel)."""
+
+
+Label = Callable[[Any], int | Tensor]
+"""From what a dataset has as a label to the target of a sample."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class TensorBatches(Batches):
 
     def _augmented(self, x: Tensor, draw: torch.Generator, whole: int, part: slice) -> Tensor:
         """Part of a whole batch; what is drawn is drawn for the whole."""
-        if self.augment.crop:
+        if isinstance(self.augment.crop, int) and self.augment.crop:
             moves = torch.randint(2 * self.augment.crop + 1, (2, whole), generator=draw)
             x = _crop(x, self.augment.crop, moves[:, part].to(x.device))
         if self.augment.flip:
@@ -112,9 +116,14 @@ class DatasetBatches(Batches):
     """A split read by a DataLoader, with torchvision's transforms."""
 
     def __init__(
-        self, dataset: Dataset[Any], transform: Callable[[Any], Tensor], workers: int
+        self,
+        dataset: Dataset[Any],
+        transform: Callable[[Any], Tensor],
+        workers: int,
+        label: Label = int,
     ) -> None:
         self.dataset, self.transform, self.workers = dataset, transform, workers
+        self.label = label
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
@@ -128,7 +137,7 @@ class DatasetBatches(Batches):
 
     def _load(self, chosen: Sequence[int], size: int, draw: int) -> Iterator[Batch]:
         loader: DataLoader[Any] = DataLoader(
-            Subset(_Transformed(self.dataset, self.transform, draw), chosen),
+            Subset(_Transformed(self.dataset, self.transform, draw, self.label), chosen),
             batch_size=size,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
@@ -141,15 +150,15 @@ class _Transformed(Dataset[Any]):
     """Samples whose random transforms depend on the sample's number, not on who loads it."""
 
     def __init__(
-        self, dataset: Dataset[Any], transform: Callable[[Any], Tensor], seed: int
+        self, dataset: Dataset[Any], transform: Callable[[Any], Tensor], seed: int, label: Label
     ) -> None:
-        self.dataset, self.transform, self.seed = dataset, transform, seed
+        self.dataset, self.transform, self.seed, self.label = dataset, transform, seed, label
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(self.seed, index))
             sample, label = self.dataset[index]
-            return self.transform(sample), int(label)
+            return self.transform(sample), self.label(label)

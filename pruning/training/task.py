@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from pruning.reading.spec import Augment, DataSpec
-from pruning.settings import Settings, digest
+from pruning.settings import Options, Settings, digest
 from pruning.training.optimizer import OptimizerSpec, ScheduleSpec
 
 __all__ = ["Augment", "DataSpec", "ModelSpec", "Task"]
@@ -22,7 +22,7 @@ class ModelSpec(Settings):
     """The network: one of ours, ``torchvision:NAME`` or ``package.module:callable``."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: Options = {}
 
 
 class Task(Settings):
@@ -44,7 +44,7 @@ class Task(Settings):
     optimizer: Annotated[OptimizerSpec, _named("name")] = OptimizerSpec()
     schedule: Annotated[ScheduleSpec, _named("name")] = ScheduleSpec()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    augment: Augment = Augment()
+    augment: Annotated[Augment, _named("transform")] = Augment()
     precision: Literal["float32", "bf16"] = "float32"
     channels_last: bool = False
     deterministic: bool = True
@@ -54,7 +54,8 @@ class Task(Settings):
 
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults, without those that change no result."""
-        return self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"workers"}})
+        found = self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"workers"}})
+        return found | ({"reading": self.data.reading} if self.data.reading > 1 else {})
 
     def address(self) -> str:
         """The task's place in a path: the digest of its settings, defaults left out."""
