@@ -6,6 +6,7 @@ A dotted path is code that will be run with the user's rights, as an import is.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,23 @@ from pruning.foreign import foreign
 
 T = TypeVar("T")
 _MISSING = object()
+_FOLDERS: list[str] = []
+
+
+def import_from(folder: str) -> None:
+    """Let dotted paths name what lies in a folder, as a script's own folder is searched first.
+
+    Others that run the same task are told by ``imported_from``.
+    """
+    if folder not in _FOLDERS:
+        _FOLDERS.append(folder)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def imported_from() -> list[str]:
+    """The folders of ``import_from``, in their order."""
+    return list(_FOLDERS)
 
 
 def is_dotted(name: str) -> bool:

@@ -77,6 +77,7 @@ def manifest(
     output: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
 ) -> None:
     """Print a sweep's manifest for KubeRay, to be piped into kubectl apply -f -."""
+    from cluster import package
     from cluster.kuberay import addresses, options
     from cluster.kuberay.manifest import ray_cluster, ray_job, to_yaml
     from cluster.kuberay.names import checked, label, object_name
@@ -119,7 +120,8 @@ def manifest(
             sweep, storage, chosen.volumes, tracking_uri, study, chosen.secrets
         )
         changes = [word for text in change or [] for word in ("--set", text)]
-        text = to_yaml(ray_job(name, config.read_text(), [*lasting, *changes], chosen))
+        code = package.modules_beside(config) if not working_dir else {}
+        text = to_yaml(ray_job(name, config.read_text(), [*lasting, *changes], chosen, code))
     if output:
         from sweeps.results.frame import write
 

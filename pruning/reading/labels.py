@@ -84,7 +84,7 @@ def classes_of(
         strange = np.setdiff1d(read[name], values)
         if len(strange):
             raise ValueError(
-                f"{name} has {_listed(strange)}, which {first} has not; nobody could learn that"
+                f"{name} has {_listed(strange)}, which {first} has not: nothing could learn them"
             )
     classes = Classes(values, _names(values, known))
     found = {name: classes.numbers(labels) for name, labels in read.items()}

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from pruning.errors import InputError, unknown
+from pruning.names import import_from
 from pruning.policies import Policy
 from pruning.policies.registry import specify
 from pruning.settings import Settings, digest
@@ -153,7 +154,10 @@ class Sweep(Settings):
 
 
 def read(path: Path, changes: Sequence[str] = ()) -> Sweep:
-    """A sweep file with ``key=value`` changes applied. Raises InputError."""
+    """A sweep file with ``key=value`` changes applied. Raises InputError.
+
+    Its folder is searched for code that it names, as that of a script is.
+    """
     try:
         text = path.read_text()
         _no_name_twice(yaml.compose(text, yaml.SafeLoader))
@@ -166,6 +170,7 @@ def read(path: Path, changes: Sequence[str] = ()) -> Sweep:
         raise InputError(f"{path}: a sweep file is a mapping with name, task and policies")
     for change in changes:
         _set(data, change)
+    import_from(str(path.resolve().parent))
     return Sweep.parse(data)
 
 
