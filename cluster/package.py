@@ -21,8 +21,9 @@ _LEAVE = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*")
 def pack(config: Path, folder: Path, here: Path) -> Path:
     """Copy a sweep file into ``folder``, with the modules that it names by dotted path.
 
-    They lie beside it, or in ``here``. Returns the file's place in the folder. A module that imports
-    others of one's own needs a whole working directory instead. Raises InputError for data at a relative path, which would not travel.
+    They lie beside it, or in ``here``. Returns the file's place in the folder. A module that
+    imports others of one's own needs a whole working directory instead. Raises InputError for data
+    at a relative path, which would not travel.
     """
     for text in texts(yaml.safe_load(config.read_text())):
         if _RELATIVE.fullmatch(text):

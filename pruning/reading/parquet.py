@@ -17,7 +17,7 @@ from pruning.errors import InputError, unknown
 from pruning.foreign import told
 from pruning.reading.given import Sets
 from pruning.reading.labels import classes_of
-from pruning.reading.parts import part_named, refuse_settings
+from pruning.reading.parts import SAID, part_named, refuse_settings
 from pruning.reading.picture_sets import picture_sets
 from pruning.reading.pictures import Picture, read_alike
 from pruning.reading.spec import Augment, DataSpec
@@ -40,7 +40,7 @@ def parquet(place: str, spec: DataSpec, augment: Augment) -> Sets:
     if all(one == -1 for one in parts["test"].labels) if "test" in parts else False:
         del parts["test"]  # kept secret, as for contests
     names = parts["train"].names
-    labels = {f"the {part} part": one.labels for part, one in parts.items()}
+    labels = {SAID[part]: one.labels for part, one in parts.items()}
     _, classes, notes = classes_of(labels, names, spec.targets == "classes")
     listed = {part: (one.pictures, one.labels) for part, one in parts.items()}
     sets = read_alike(listed, spec.channels)

@@ -20,6 +20,9 @@ PARTS = {
 }
 """Each part, and the names that it is published under."""
 
+SAID = {"train": "the training part", "val": "the validation part", "test": "the test part"}
+"""What each is called where something is said of it."""
+
 _SAMPLES = ("x", "images", "image", "samples", "features", "data")
 _LABELS = ("y", "labels", "label", "targets", "target")
 

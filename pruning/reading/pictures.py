@@ -68,7 +68,11 @@ def is_grey(image: Image.Image) -> bool:
 
 def channels_of(pictures: Sequence[Picture]) -> int:
     """1 if all are grey, else 3. The first in colour ends the search."""
-    return 1 if all(is_grey(picture.open()) for picture in pictures) else 3
+    for picture in pictures:
+        with picture.open() as image:
+            if not is_grey(image):
+                return 3
+    return 1
 
 
 def brightest_of(pictures: Sequence[Picture]) -> float | None:
@@ -76,9 +80,9 @@ def brightest_of(pictures: Sequence[Picture]) -> float | None:
 
     None where the first is none of floats. Raises InputError for what could be either or neither.
     """
-    if pictures[0].open().mode != "F":
+    if _mode(pictures[0]) != "F":
         return None
-    ranges = [_range(picture) for picture in pictures if picture.open().mode == "F"]
+    ranges = [_range(picture) for picture in pictures if _mode(picture) == "F"]
     low, high = min(one for one, _ in ranges), max(one for _, one in ranges)
     if low >= 0 and high <= 1:
         return 1.0
@@ -90,8 +94,17 @@ def brightest_of(pictures: Sequence[Picture]) -> float | None:
     )
 
 
+def _mode(picture: Picture) -> str:
+    with picture.open() as image:
+        return str(image.mode)
+
+
 def _range(picture: Picture) -> tuple[float, float]:
-    values = _decoded(picture)
+    with picture.open() as image:
+        try:
+            values = np.asarray(image)
+        except Exception as error:
+            raise picture.unreadable(error) from None
     if not np.isfinite(values).all():
         raise ValueError(f"picture {picture.name!r} has values that are not finite")
     return float(values.min()), float(values.max())
@@ -102,13 +115,11 @@ def pixels(picture: Picture, channels: int, brightest: float | None = None) -> T
 
     Raises ValueError if it cannot be read, or is in colour where all are to be grey.
     """
-    image = picture.open()
-    try:
-        return pixels_of(image, channels, brightest)
-    except InputError:
-        raise
-    except Exception as error:
-        raise picture.unreadable(error) from None
+    with picture.open() as image:
+        try:
+            return pixels_of(image, channels, brightest)
+        except Exception as error:
+            raise picture.unreadable(error) from None
 
 
 def pixels_of(image: Image.Image, channels: int, brightest: float | None = None) -> Tensor:
@@ -133,14 +144,6 @@ def _deep(image: Image.Image, brightest: float | None) -> np.ndarray[Any, Any] |
     if brightest is None:
         raise ValueError("it has floats, where others have whole numbers: their scales are unknown")
     return np.asarray(image, dtype=np.float32) / brightest
-
-
-def _decoded(picture: Picture) -> np.ndarray[Any, Any]:
-    image = picture.open()
-    try:
-        return np.asarray(image)
-    except Exception as error:
-        raise picture.unreadable(error) from None
 
 
 class Pictures(Dataset[Any]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from pruning.reading.arrays import array_of, samples_of
 from pruning.reading.given import Arrays, Pair, Sets
 from pruning.reading.labels import classes_of
 from pruning.reading.layout import arranged, layout_of
-from pruning.reading.parts import refuse_settings
+from pruning.reading.parts import SAID, refuse_settings
 from pruning.reading.picture_sets import picture_sets
 from pruning.reading.pictures import is_grey, pixels_of
 from pruning.reading.spec import Augment, DataSpec
@@ -51,16 +51,19 @@ def torchvision_set(name: str, spec: DataSpec, augment: Augment) -> Arrays | Set
         raise ValueError(unknown("torchvision data set", name, set(known.values())))
     name = known[name.lower()]
     parts = _Maker(name, getattr(torchvision.datasets, name), spec).parts()
-    labels = {part: _labels(made, f"torchvision:{name}, {part}") for part, made in parts.items()}
+    labels = {
+        part: _labels(made, f"torchvision:{name}, {part} part") for part, made in parts.items()
+    }
     if all(one is None for one in labels.get("test", [])):  # kept secret, as for contests
         parts.pop("test", None)
         labels.pop("test", None)
-    known_names = _names(parts["train"])
+    known_names = _names(parts["train"], labels["train"])
     if all(_in_memory(part) for part in parts.values()) and spec.channels is None:
         pairs = {part: _pair(made, labels[part], part) for part, made in parts.items()}
         names = tuple(known_names) if known_names else None
         return Arrays(pairs["train"], pairs.get("val"), pairs.get("test"), names)
-    _, classes, notes = classes_of(labels, known_names, spec.targets == "classes")
+    said = {SAID[part]: one for part, one in labels.items()}
+    _, classes, notes = classes_of(said, known_names, spec.targets == "classes")
     channels = spec.channels or _channels(parts["train"])
     sets = {
         part: Opened(made, channels, spec.channels is None, f"torchvision:{name}, {part}")
@@ -169,23 +172,40 @@ def _parameters(kind: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _labels(part: Any, where: str) -> list[Any]:
-    """The labels of all samples, without opening them if they are listed."""
+    """The labels of all samples: as they are listed, where those that are opened agree with it."""
+    with foreign(f"{where}: its samples cannot be read"):
+        for listed in _listed(part, where):
+            places = {0, len(part) // 2, len(part) - 1}
+            if all(_same(listed[number], part[number][1]) for number in places):
+                return listed
+        return [part[number][1] for number in range(len(part))]
+
+
+def _listed(part: Any, where: str) -> Iterator[list[Any]]:
+    """What could be the list of its labels, which need not be what samples have as such."""
     for name in ("targets", "labels", "_labels", "_targets"):
         listed = getattr(part, name, None)
         if listed is not None and np.ndim(listed) == 1 and len(listed) == len(part):
-            return list(listed if isinstance(listed, list | tuple) else array_of(listed, where))
+            yield list(listed if isinstance(listed, list | tuple) else array_of(listed, where))
     for name in ("samples", "_samples", "imgs"):
         listed = getattr(part, name, None)
         if isinstance(listed, list) and len(listed) == len(part) and len(listed[0]) == 2:
-            return [label for _, label in listed]
-    with foreign(f"{where}: its samples cannot be read"):
-        labels = [part[number][1] for number in range(len(part))]
-    return labels
+            yield [label for _, label in listed]
 
 
-def _names(part: Any) -> Sequence[str] | None:
+def _same(listed: Any, given: Any) -> bool:
+    if given is None or listed is None:
+        return given is listed
+    return bool(np.array_equal(np.asarray(listed), np.asarray(given)))
+
+
+def _names(part: Any, labels: Sequence[Any]) -> list[str] | None:
+    """Its names of classes, if they are about as many (EMNIST's letters have one for none): with
+    other targets asked for, they are names of something else."""
     names = getattr(part, "classes", None)
-    return [str(one) for one in names] if isinstance(names, list | tuple) else None
+    if not isinstance(names, list | tuple) or len(names) - len(set(labels)) not in (0, 1):
+        return None
+    return [str(one) for one in names]
 
 
 def _in_memory(part: Any) -> bool:

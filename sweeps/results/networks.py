@@ -64,8 +64,8 @@ def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:
     way = line(library.store, path)
     if trunk.address != way[0][0]:  # the same task is another one by now
         raise InputError(
-            f"trial: it was trained on {trunk.task.data.source!r} as an earlier version read it; run "
-            f"the sweep again to train it as it is read now"
+            f"trial: it was trained on {trunk.task.data.source!r} as an earlier version read it; "
+            f"run the sweep again to train it as it is read now"
         )
     leg, data, records = nearest_snapshot(library, path, epoch)
     if data is None:

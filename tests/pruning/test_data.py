@@ -207,7 +207,7 @@ def test_noise_of_a_data_set_is_drawn_inside_the_sample() -> None:
         (
             "digit",
             {},
-            "unknown data 'digit'; did you mean 'digits'? (allowed: digits, imagefolder:PATH, npy:PATH",
+            "unknown data 'digit'; did you mean 'digits'? (allowed: digits, imagefolder:PATH, ",
         ),
         ("npz:/no/such.npz", {}, "file '/no/such.npz' does not exist"),
         ("imagefolder:/no/such", {}, "folder '/no/such' does not exist"),
