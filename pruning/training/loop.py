@@ -96,6 +96,11 @@ class Training:
         return self.pruner.network.layout
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the outputs stand for, where the data say it."""
+        return self.data.class_names
+
+    @property
     def epoch_number(self) -> int:
         """How many epochs were trained so far; -1 before ``begin``."""
         return len(self.pruner.records) - 1
