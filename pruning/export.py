@@ -87,8 +87,9 @@ def card(training: Training) -> dict[str, Any]:
     """What is needed to build the network again, and to prepare its samples.
 
     normalize: mean and standard deviation that samples (fractions, where they are pictures) were
-    given, a channel or feature each; None where the data have transforms of their own. removed: the
-    ids of the units that are gone.
+    given, a channel or feature each; None where the data have transforms of their own. class_names:
+    of the outputs, in their order; None where they are no more than numbers. removed: the ids of
+    the units that are gone.
     """
     task, data = training.task, training.data
     return {
@@ -96,6 +97,7 @@ def card(training: Training) -> dict[str, Any]:
         "shape": list(data.shape),
         "classes": data.outputs,
         "output": None if task.loss.own else list(data.target.output(data.outputs)),
+        "class_names": data.class_names and list(data.class_names),
         "normalize": data.normalize,
         "protect": list(task.protect),
         "removed": np.flatnonzero(~training.pruner.network.alive).tolist(),

@@ -4,11 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+import math
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 
 from pruning.errors import explain, unknown
+
+
+def _plain(given: Any, place: str = "") -> Any:
+    """What JSON can hold; raises ValueError naming what it cannot, and where."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            _plain(value, f"{place}.{key}".lstrip("."))
+    elif isinstance(given, (list, tuple)):
+        for number, value in enumerate(given):
+            _plain(value, f"{place}.{number}".lstrip("."))
+    elif not (given is None or isinstance(given, (str, bool, int, float))):
+        kind = type(given).__name__
+        raise ValueError(
+            f"{place}: {kind} is not allowed (allowed: text, numbers, lists, mappings)"
+        )
+    elif isinstance(given, float) and not math.isfinite(given):
+        raise ValueError(f"{place}: {given} is not allowed (allowed: finite numbers)")
+    return given
+
+
+Options = Annotated[dict[str, Any], BeforeValidator(_plain)]
+"""Options of a user's own: what a file can hold and a digest is made of."""
 
 
 class Settings(BaseModel):

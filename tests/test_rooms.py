@@ -17,8 +17,9 @@ PACKAGES = ["pruning", "sweeps", "cluster dashboards", "earlyprune", "benchmarks
 
 PRUNING = [
     "errors randomness actions meter",
+    "foreign",
     "names settings",
-    "structure",
+    "structure reading",
     "history saliency forecast",
     "policies",
     "pruner",

@@ -110,6 +110,7 @@ class NoTraining:
     """Trains nothing, and counts."""
 
     layout = LAYOUT
+    class_names = None
 
     def __init__(self, epoch: int) -> None:
         self.epoch_number = epoch

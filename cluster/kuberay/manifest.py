@@ -7,7 +7,7 @@ gets a new cluster, on which the same command goes on from what is stored.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -20,15 +20,22 @@ from cluster.kuberay.pods import CONFINED, SWEEP_FOLDER, Json
 IDLE_SECONDS = 300  # a worker without a trial goes after that
 
 
-def ray_job(name: str, sweep: str, arguments: Sequence[str], options: Options) -> list[Json]:
+def ray_job(
+    name: str,
+    sweep: str,
+    arguments: Sequence[str],
+    options: Options,
+    modules: Mapping[str, str] = {},
+) -> list[Json]:
     """The ConfigMap with the sweep file, and the RayJob that runs it.
 
     sweep: the text of the file. arguments: of ``earlyprune run``, after the file. They stand in a
-    script, as KubeRay would have two shells read them.
+    script, as KubeRay would have two shells read them. modules: the text of files with code that
+    the sweep names; they lie beside it on head and workers alike.
     """
     config = f"{name}-sweep"
     command = shlex.join(["earlyprune", "run", f"{SWEEP_FOLDER}/sweep.yaml", *arguments])
-    data = {"sweep.yaml": sweep, "run.sh": f"exec {command}\n"}
+    data = {"sweep.yaml": sweep, "run.sh": f"exec {command}\n", **modules}
     spec: Json = {
         "entrypoint": f"sh {SWEEP_FOLDER}/run.sh",
         "submissionMode": "K8sJobMode",
@@ -41,7 +48,7 @@ def ray_job(name: str, sweep: str, arguments: Sequence[str], options: Options) -
         spec |= {"suspend": True, "shutdownAfterJobFinishes": True}
     else:
         spec["deletionStrategy"] = {"deletionRules": list(_deletion_rules(options.ttl))}
-    spec["rayClusterSpec"] = _cluster(options, config)
+    spec["rayClusterSpec"] = _cluster(options, config, bool(modules))
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -61,7 +68,7 @@ def to_yaml(objects: Iterable[Json]) -> str:
     return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _cluster(options: Options, config: str | None = None) -> Json:
+def _cluster(options: Options, config: str | None = None, with_code: bool = False) -> Json:
     least, most = options.workers
     spec: Json = {
         "rayVersion": version("ray"),
@@ -84,7 +91,7 @@ def _cluster(options: Options, config: str | None = None) -> Json:
         "minReplicas": least,
         "maxReplicas": most,
         "rayStartParams": {},
-        "template": pods.worker(options),
+        "template": pods.worker(options, config if with_code else None),
     }
     return spec | {"workerGroupSpecs": [workers]}
 

@@ -43,10 +43,14 @@ def head(options: Options, sweep: str | None) -> Json:
     )
 
 
-def worker(options: Options) -> Json:
-    """A worker, on spot nodes if so asked. Told to go, it leaves the cluster by itself."""
+def worker(options: Options, sweep: str | None = None) -> Json:
+    """A worker, on spot nodes if so asked. Told to go, it leaves the cluster by itself.
+
+    sweep: the ConfigMap with the sweep file, where code lies beside it.
+    """
     spot = [options.spot] if options.spot else []
-    container = {"name": "ray-worker", **_ray(options, options.worker), "lifecycle": LEAVE}
+    container = {"name": "ray-worker", **_ray(options, options.worker, sweep)}
+    container["lifecycle"] = LEAVE
     return _pod(
         container,
         serviceAccountName=options.service_account,
@@ -54,7 +58,7 @@ def worker(options: Options) -> Json:
         terminationGracePeriodSeconds=LEAVE_SECONDS,
         nodeSelector={**options.nodes, **dict(spot)},
         tolerations=[*([GPU_NODES] if options.worker.gpus else []), *map(toleration, spot)],
-        volumes=_volumes(options),
+        volumes=_volumes(options, sweep),
     )
 
 

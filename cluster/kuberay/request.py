@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from cluster import package
 from cluster.kuberay import addresses, options
 from cluster.kuberay.manifest import ray_cluster, ray_job
 from cluster.kuberay.names import checked, label, object_name
@@ -56,14 +58,16 @@ class Request:
         chosen = self.options(sweep.resources)
         return ray_cluster(object_name(sweep.name), chosen)
 
-    def job(self, sweep: Sweep, file: str, changes: Sequence[str]) -> list[Json]:
-        """A job that runs the sweep. file: its text, without the changes. Raises InputError."""
+    def job(self, sweep: Sweep, config: Path, changes: Sequence[str]) -> list[Json]:
+        """A job that runs the sweep. config: its file, without the changes. Raises InputError."""
         chosen = self.options(sweep.resources)
         lasting = addresses.run_arguments(
             sweep, self.storage, chosen.volumes, self.tracking_uri, self.study, chosen.secrets
         )
         changed = [word for change in changes for word in ("--set", change)]
-        return ray_job(object_name(sweep.name), file, [*lasting, *changed], chosen)
+        code = {} if self.working_dir else package.modules_beside(config)
+        arguments = [*lasting, *changed]
+        return ray_job(object_name(sweep.name), config.read_text(), arguments, chosen, code)
 
     def options(self, trial: Resources) -> Options:
         """trial: what one needs. Raises InputError."""

@@ -147,6 +147,13 @@ class Content:
         return self._layouts[trunk]
 
     @cached_property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the outputs of its networks stand for, as far as that is stored and one for all."""
+        trunks = {line[0][0] for trial in self.trials if (line := self._line(trial))}
+        found = {stored.class_names for path in trunks if (stored := self.store.record(path, 0))}
+        return found.pop() if len(found) == 1 else None
+
+    @cached_property
     def _layouts(self) -> dict[str, Layout | None]:
         return {}
 

@@ -13,6 +13,9 @@ from dashboards.report.text import count
 from sweeps.results.rows import count_warnings
 from sweeps.storage.store import folder_name
 
+_CLASSES = 100
+"""Names of classes that are listed."""
+
 
 def failures(content: Content) -> Section:
     """Reasons why trials failed, and warnings, each with how often."""
@@ -60,5 +63,10 @@ def again(content: Content) -> Section:
         f"This page was made {content.made:%Y-%m-%d %H:%M} UTC with {made}. It is one file and "
         "loads nothing."
     ]
+    if content.class_names:
+        named = enumerate(content.class_names[:_CLASSES])
+        listed = ", ".join(f"{number} {name}" for number, name in named)
+        more = len(content.class_names) - _CLASSES
+        notes.append(f"The classes: {listed}{f' and {more:,} more' if more > 0 else ''}.")
     code = [f"earlyprune run {file}{alone}", text]
     return Section("again", "Run it again", lead, notes=notes, code=code)

@@ -106,7 +106,7 @@ def manifest(
     if kind is Kind.cluster:
         objects = request.cluster(sweep)
     else:
-        objects = request.job(sweep, config.read_text(), change or [])
+        objects = request.job(sweep, config, change or [])
     _print(to_yaml(objects), output)
 
 

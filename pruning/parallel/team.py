@@ -157,6 +157,11 @@ class TeamTraining:
         return self.training.layout
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the outputs stand for, where the data say it."""
+        return self.training.class_names
+
+    @property
     def epoch_number(self) -> int:
         """How many epochs were trained so far; -1 before ``begin``."""
         return self.training.epoch_number

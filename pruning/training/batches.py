@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from pruning.randomness import generator, stream
-from pruning.training.task import Augment
+from pruning.reading.spec import Augment
 
 Batch = tuple[Tensor, Tensor]
-"""Samples [batch, ...] and targets, as ``pruning.training.targets`` has them."""
+"""Samples [batch, ...] and targets, as ``pruning.reading.targets`` has them."""
 
 
 Label = Callable[[Any], int | Tensor]
@@ -93,7 +93,7 @@ class TensorBatches(Batches):
 
     def _augmented(self, x: Tensor, draw: torch.Generator, whole: int, part: slice) -> Tensor:
         """Part of a whole batch; what is drawn is drawn for the whole."""
-        if self.augment.crop:
+        if isinstance(self.augment.crop, int) and self.augment.crop:
             moves = torch.randint(2 * self.augment.crop + 1, (2, whole), generator=draw)
             x = _crop(x, self.augment.crop, moves[:, part].to(x.device))
         if self.augment.flip:

@@ -5,6 +5,9 @@ A small set becomes one tensor per split on the device; a large one stays a data
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -14,12 +17,13 @@ from torch.utils.data import Subset
 
 from pruning.errors import InputError, one_line
 from pruning.randomness import generator
+from pruning.reading.given import Arrays, Pair, Sets
+from pruning.reading.labels import Classes
+from pruning.reading.sources import read
+from pruning.reading.spec import Augment, DataSpec
+from pruning.reading.target import CLASSES, Target
+from pruning.reading.targets import targets_of
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
-from pruning.training.samples import Arrays, Sets
-from pruning.training.sources import read
-from pruning.training.target import CLASSES, UNLABELLED, Target
-from pruning.training.targets import kind_of, targets_of
-from pruning.training.task import Augment, DataSpec
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,9 @@ class Data:
 
     classes: 0 where targets are values. target: what a network is to give for a sample.
     normalize: mean and standard deviation that samples were given, a channel or feature each; None
-    where they have transforms of their own.
+    where they have transforms of their own. class_names: of the classes in their order, where they
+    are more than their numbers. check: looks at all samples as far as that can be afforded, before
+    anything is trained; raises InputError.
     """
 
     train: Batches
@@ -37,6 +43,8 @@ class Data:
     shape: tuple[int, ...]
     classes: int
     normalize: dict[str, list[float]] | None = None
+    class_names: tuple[str, ...] | None = None
+    check: Callable[[], None] = lambda: None
     target: Target = CLASSES
 
     @property
@@ -49,23 +57,32 @@ class Data:
 def load(spec_json: str, augment_json: str, device: str) -> Data:
     """The data of a task on a device, kept for the next trial of this process.
 
-    The arguments are the JSON of a DataSpec and of an Augment. Raises InputError.
+    The arguments are the JSON of a DataSpec and of an Augment. What the user is to know of how they
+    were read is a warning each. Raises InputError.
     """
     spec = DataSpec.model_validate_json(spec_json)
     augment = Augment.model_validate_json(augment_json)
+    with _in_the_field():
+        source = read(spec, augment)
+    if isinstance(source, Sets):
+        return _from_sets(source, spec, augment)
+    return _from_arrays(source, spec, augment, torch.device(device))
+
+
+@contextmanager
+def _in_the_field() -> Iterator[None]:
+    """What is wrong with the data is said under the name of its field."""
     try:
-        source = read(spec)
-        if isinstance(source, Arrays):
-            source = _read_targets(source, spec)
+        yield
+    except InputError:
+        raise
     except (ValueError, OSError) as error:
         raise InputError(f"task.data: {one_line(error)}") from None
-    if isinstance(source, Sets):
-        if augment != Augment():
-            raise InputError(
-                f"task.augment: {spec.source!r} is read sample by sample with transforms of its own"
-            )
-        return _from_sets(source, spec)
-    return _from_arrays(source, spec, augment, torch.device(device))
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        warnings.warn(f"task.data: {note}", stacklevel=3)
 
 
 def _split(count: int, share: float, *names: int | str) -> tuple[Tensor, Tensor]:
@@ -95,41 +112,26 @@ def _need_validation(spec: DataSpec, count: int) -> None:
         )
 
 
-def _read_targets(arrays: Arrays, spec: DataSpec) -> Arrays:
-    """Classes or values, as the task has them. Raises ValueError."""
-    kind = kind_of(arrays.train[1], spec.targets)
-
-    def ready(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return part[0], targets_of(part[1], kind, part[0].ndim, spec.unlabelled)
-
-    validation, test = (part and ready(part) for part in (arrays.validation, arrays.test))
-    return Arrays(ready(arrays.train), validation, test)
-
-
-def _classes(arrays: Arrays, source: str) -> int:
-    """The number of classes in all parts, 0 for values. Raises InputError for what cannot be."""
-    parts = [part for part in (arrays.train, arrays.validation, arrays.test) if part is not None]
-    for x, y in parts:
-        if len(x) != len(y) or not len(x):
-            raise InputError(f"task.data: {source!r} has {len(x)} samples and {len(y)} labels")
-        if y.shape[1:] != parts[0][1].shape[1:]:
-            raise InputError(f"task.data: {source!r} has parts whose targets differ in shape")
-    if parts[0][1].is_floating_point():
-        return 0
-    for _, y in parts:
-        least = int(y[y != UNLABELLED].min() if y.ndim > 1 else y.min())
-        if least < 0:
-            raise InputError(f"task.data: {source!r} has label {least} (allowed: from 0)")
-    return 1 + max(int(y.max()) for _, y in parts)
+def _labelled(arrays: Arrays, spec: DataSpec) -> tuple[dict[str, Pair], Classes]:
+    """Each part with its targets, and the classes."""
+    parts = arrays.parts()
+    with _in_the_field():
+        for name, (x, y) in parts.items():
+            if len(x) != len(y):
+                raise ValueError(
+                    f"{spec.source!r} has {len(x)} samples and {len(y)} labels ({name} part)"
+                )
+        named = {f"the {name} part": part for name, part in parts.items()}
+        labels, classes, notes = targets_of(named, arrays.names, spec)
+    _say((*arrays.notes, *notes))
+    return {name: (x, labels[f"the {name} part"]) for name, (x, _) in parts.items()}, classes
 
 
 def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch.device) -> Data:
-    (x, y), validation, test = arrays.train, arrays.validation, arrays.test
-    classes = _classes(arrays, spec.source)
-    if augment != Augment() and x.ndim != 4:
-        raise InputError(f"task.augment: samples of shape {tuple(x.shape[1:])} are not pictures")
-    if augment != Augment() and y.ndim > 2:
-        raise InputError("task.augment: pictures would move, and what is said of their pixels not")
+    parts, classes = _labelled(arrays, spec)
+    x, y = parts["training"]
+    validation, test = parts.get("validation"), parts.get("test")
+    _refuse_augment(augment, x, y)
     if test is None:
         rest, part = _split(len(x), spec.test, spec.split_seed, "test")
         if not len(part):
@@ -141,11 +143,9 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
         validation, (x, y) = (x[part], y[part]), (x[rest], y[rest])
     chosen = _limited(len(x), spec)
     x, y = x[chosen], y[chosen]
-    dims = (0, 2, 3) if x.ndim == 4 else (0,)
-    mean, deviation = x.mean(dims, keepdim=True), x.std(dims, keepdim=True).clamp_min(1e-3)
-    deviation = deviation if x.ndim == 4 else torch.ones_like(deviation) * x.std().clamp_min(1e-3)
+    mean, deviation = _scale(x, augment)
 
-    def ready(part: tuple[Tensor, Tensor], change: Augment) -> TensorBatches:
+    def ready(part: Pair, change: Augment) -> TensorBatches:
         samples, labels = part
         return TensorBatches(
             ((samples - mean) / deviation).to(device), labels.to(device), change, device
@@ -156,17 +156,57 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
         ready(validation, Augment()),
         ready(test, Augment()),
         tuple(x.shape[1:]),
-        classes,
+        len(classes),
         {"mean": mean.flatten().tolist(), "std": deviation.flatten().tolist()},
-        Target.of(y),
+        classes.names,
+        target=Target.of(y),
     )
 
 
-def _from_sets(sets: Sets, spec: DataSpec) -> Data:
+def _refuse_augment(augment: Augment, x: Tensor, y: Tensor) -> None:
+    """Raises InputError for changes that samples held in memory cannot be given."""
+    if (augment.crop or augment.flip) and y.ndim > 2:
+        raise InputError("task.augment: pictures would move, and what is said of their pixels not")
+    if augment != Augment() and x.ndim != 4:
+        raise InputError(f"task.augment: samples of shape {tuple(x.shape[1:])} are not pictures")
+    for field, asked in (("crop", augment.crop == "resized"), ("transform", augment.transform)):
+        if asked:
+            raise InputError(
+                f"task.augment.{field}: {getattr(augment, field)!r} is for pictures that are read "
+                f"one by one; these are held in memory (allowed: crop in pixels, flip, mean, std)"
+            )
+
+
+def _scale(x: Tensor, augment: Augment) -> tuple[Tensor, Tensor]:
+    """Mean and deviation that samples are given: a channel, or feature, each.
+
+    Those of features are taken in double precision, and one that never changes is left as it is.
+    """
+    if x.ndim == 2:
+        changes = x.amax(0, keepdim=True) > x.amin(0, keepdim=True)
+        spread = x.double().std(0, keepdim=True).float()
+        fine = changes & (spread > 0)
+        return x.double().mean(0, keepdim=True).float(), torch.where(fine, spread, 1.0)
+    dims = (0, *range(2, x.ndim))
+    given = augment.normalize(x.shape[1])
+    if given:
+        shape = (1, -1, *(1 for _ in dims[1:]))
+        return torch.tensor(given["mean"]).view(shape), torch.tensor(given["std"]).view(shape)
+    return x.mean(dims, keepdim=True), x.std(dims, keepdim=True).clamp_min(1e-3)
+
+
+def _from_sets(sets: Sets, spec: DataSpec, augment: Augment) -> Data:
+    if augment != Augment() and not sets.movable:
+        raise InputError(
+            f"task.augment: {spec.source!r} is read sample by sample with transforms of its own"
+        )
+    _say(sets.notes)
     train, validation, test = sets.train, sets.validation, sets.test
     chosen = torch.arange(len(train))  # type: ignore[arg-type]
     if test is None:
         rest, part = _split(len(chosen), spec.test, spec.split_seed, "test")
+        if not len(part):
+            raise InputError(f"task.data.test: {spec.test} leaves no test part (allowed: above 0)")
         test, chosen = Subset(train, part.tolist()), chosen[rest]
     if validation is None:
         _need_validation(spec, len(chosen))
@@ -174,6 +214,11 @@ def _from_sets(sets: Sets, spec: DataSpec) -> Data:
         validation, chosen = Subset(train, chosen[part].tolist()), chosen[rest]
     chosen = chosen[_limited(len(chosen), spec)]
     batches = partial(DatasetBatches, workers=spec.workers, label=sets.label)
+
+    def check() -> None:
+        with _in_the_field():
+            sets.check()
+
     return Data(
         batches(Subset(train, chosen.tolist()), sets.augment),
         batches(validation, sets.prepare),
@@ -181,5 +226,7 @@ def _from_sets(sets: Sets, spec: DataSpec) -> Data:
         sets.shape,
         sets.classes,
         sets.normalize,
+        sets.class_names,
+        check,
         sets.target,
     )

@@ -102,6 +102,11 @@ class Training:
         return self.pruner.network.layout
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the outputs stand for, where the data say it."""
+        return self.data.class_names
+
+    @property
     def epoch_number(self) -> int:
         """How many epochs were trained so far; -1 before ``begin``."""
         return len(self.pruner.records) - 1
@@ -242,9 +247,9 @@ def _warm_up() -> None:
 
 def open_data(task: Task, device: torch.device) -> Data:
     """The task's data on a device. Raises InputError."""
-    spec = task.data
-    if spec.targets == "auto":
-        spec = spec.model_copy(update={"targets": task.loss.kind.targets})
+    spec, wanted = task.data, task.loss.kind.targets
+    if spec.targets == "auto" and wanted != "classes":  # that numbers are classes, the user may say
+        spec = spec.model_copy(update={"targets": wanted})
     return load(spec.model_dump_json(), task.augment.model_dump_json(), str(device))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pruning.errors import unknown
 from pruning.names import is_dotted
+from pruning.reading.target import Asked
 from pruning.settings import Settings
-from pruning.training.target import Asked
 
 
 @dataclass(frozen=True)

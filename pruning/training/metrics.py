@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pruning.names import is_dotted
+from pruning.reading.target import UNLABELLED
 from pruning.settings import Settings
 from pruning.training import torchmetric
-from pruning.training.target import UNLABELLED
 
 if TYPE_CHECKING:  # a task is read, and refused, without torch
     from torch import Tensor

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from pruning.names import is_dotted
-from pruning.settings import Settings, digest
+from pruning.reading.spec import Augment, DataSpec
+from pruning.settings import Options, Settings, digest
 from pruning.training.losses import LossSpec
 from pruning.training.metrics import Direction, MetricSpec, as_list, measured
 from pruning.training.optimizer import OptimizerSpec, Positive, ScheduleSpec
-from pruning.training.target import Asked
+
+__all__ = ["Augment", "DataSpec", "ModelSpec", "Task"]
 
 
 def _named(field: str) -> Any:
@@ -24,40 +26,7 @@ class ModelSpec(Settings):
     """The network: one of ours, ``torchvision:NAME`` or ``package.module:callable``."""
 
     name: str
-    options: dict[str, Any] = {}
-
-
-class Augment(Settings):
-    """Random changes to training pictures. crop: pixels of padding to crop from. flip: mirrored."""
-
-    crop: Annotated[int, Field(ge=0)] = 0
-    flip: bool = False
-
-
-class DataSpec(Settings):
-    """The data: ``digits``, ``npz:PATH``, ``torchvision:NAME``, ``imagefolder:PATH`` or
-    ``package.module:callable``.
-
-    validation: share of the training part that policies and the search are judged on, where the
-    source has no such part. test: share of everything that is kept for the final figure, where the
-    source has none. split_seed: draws both; the same for all trials of a task. train_limit: train
-    on so many samples only. root: folder of torchvision's sets. image_size: of an image folder.
-    workers: processes that load a large set. targets: ``classes``, or ``values`` to be met; by
-    default the task's loss says it (of one's own loss: floats are values). unlabelled: of labels a
-    pixel the one that counts for nothing (255 in VOC).
-    """
-
-    source: str
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    split_seed: int = 0
-    train_limit: Annotated[int, Field(ge=1)] | None = None
-    root: str = "data"
-    image_size: Annotated[int, Field(ge=1)] = 224
-    workers: Annotated[int, Field(ge=0)] = 0
-    targets: Asked = "auto"
-    unlabelled: int | None = None
-    options: dict[str, Any] = {}
+    options: Options = {}
 
 
 class Task(Settings):
@@ -85,7 +54,7 @@ class Task(Settings):
     loss: Annotated[LossSpec, _named("name")] = LossSpec()
     metrics: Annotated[tuple[MetricSpec, ...], BeforeValidator(as_list)] = ()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    augment: Augment = Augment()
+    augment: Annotated[Augment, _named("transform")] = Augment()
     precision: Literal["float32", "bf16"] = "float32"
     channels_last: bool = False
     deterministic: bool = True
@@ -135,7 +104,8 @@ class Task(Settings):
         """The settings that differ from their defaults, without those that change no result."""
         said = {"metrics"} if self.metrics == (MetricSpec(name=self.loss.kind.metric),) else set()
         without: dict[str, Any] = {"data": {"workers"}, **dict.fromkeys(said, True)}
-        return self.model_dump(mode="json", exclude_defaults=True, exclude=without)
+        found = self.model_dump(mode="json", exclude_defaults=True, exclude=without)
+        return found | ({"reading": self.data.reading} if self.data.reading > 1 else {})
 
     def address(self) -> str:
         """The task's place in a path: the digest of its settings, defaults left out."""

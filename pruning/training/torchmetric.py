@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pruning.errors import unknown
-from pruning.training.target import CLASSES, UNLABELLED, Target
+from pruning.reading.target import CLASSES, UNLABELLED, Target
 
 if TYPE_CHECKING:  # a task is read, and refused, without torch
     import torch

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pruning.errors import InputError, unknown
+from pruning.names import import_from
 from pruning.settings import Settings, digest
 from pruning.training.task import Task
 from sweeps.file.entries import Entry, take_out, walk
@@ -175,7 +176,10 @@ class Sweep(Settings):
 
 
 def read(path: Path, changes: Sequence[str] = ()) -> Sweep:
-    """A sweep file with ``key=value`` changes applied. Raises InputError."""
+    """A sweep file with ``key=value`` changes applied. Raises InputError.
+
+    Its folder is searched for code that it names, as that of a script is.
+    """
     try:
         text = path.read_text()
         _no_name_twice(yaml.compose(text, yaml.SafeLoader))
@@ -188,6 +192,7 @@ def read(path: Path, changes: Sequence[str] = ()) -> Sweep:
         raise InputError(f"{path}: a sweep file is a mapping with name, task and policies")
     for change in changes:
         _set(data, change)
+    import_from(str(path.resolve().parent))
     return Sweep.parse(data)
 
 

@@ -67,6 +67,12 @@ def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:
     """The training of a path after an epoch, and how many were trained from the snapshot before."""
     trunk = library.trunk(path)
     assert trunk.task is not None
+    way = line(library.store, path)
+    if trunk.address != way[0][0]:  # the same task is another one by now
+        raise InputError(
+            f"trial: it was trained on {trunk.task.data.source!r} as an earlier version read it; "
+            f"run the sweep again to train it as it is read now"
+        )
     leg, data, records = nearest_snapshot(library, path, epoch)
     if data is None:
         training = Training(trunk.task, trunk.seed)
@@ -74,7 +80,6 @@ def _opened(library: Library, path: str, epoch: int) -> tuple[Training, int]:
     else:
         training = snapshot.resume(data, trunk.task, trunk.seed, list(records))
     began = training.epoch_number
-    way = line(library.store, path)
     for (_, end), (after, _) in zip(way[leg:], way[leg + 1 :], strict=False):
         _train(training, end)
         origin = library.store.path(after)

@@ -51,6 +51,7 @@ def _try_workers(task: Task, workers: int) -> None:
 
 def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
     data = open_data(task, torch.device("cpu"))
+    data.check()
     model = open_model(task, data, seed=seed)
     if task.batch_size > len(data.train):
         raise InputError(

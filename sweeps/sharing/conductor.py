@@ -24,6 +24,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, Stopper, TuneCo
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from pruning.names import imported_from
 from pruning.policies.registry import specify
 from pruning.saliency.registry import specify as specify_probe
 from sweeps.sharing.resources import Resources
@@ -114,6 +115,7 @@ class Conductor:
             ],
             "storage": self.storage,
             "folder": os.getcwd(),
+            "imported_from": [(one, os.path.relpath(one)) for one in imported_from()],
             "keep": self.keep,
             "measure": [(specify_probe(probe), until) for probe, until in branch.measure],
             "careful": branch.careful,

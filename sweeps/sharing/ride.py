@@ -44,6 +44,8 @@ class Training(Protocol):
     def epoch_number(self) -> int: ...  # epochs trained so far, -1 before the first record
     @property
     def layout(self) -> Layout: ...
+    @property
+    def class_names(self) -> tuple[str, ...] | None: ...
     def begin(self) -> Record: ...
     def epoch(self) -> Record: ...
     def apply(self, action: Action) -> None: ...
@@ -246,6 +248,8 @@ class Ride:
         measured = frozenset(probes)
         layout = training.layout if begins else None
         fresh = Stored(record, devices=self.devices, measured=measured, layout=layout)
+        if begins:
+            fresh = replace(fresh, class_names=training.class_names)
         was_there = path != self.path or epoch in self._stored
         before = self.store.record(path, epoch) if was_there else None
         # Riders decide on what the library holds, as the record is not in the store yet.

@@ -83,6 +83,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     def _open(self) -> Ride:
         import torch
 
+        from pruning.names import import_from
         from pruning.parallel.team import Team
         from pruning.policies.registry import policy
         from pruning.saliency.registry import probe
@@ -95,6 +96,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         order = self.order
         if os.path.isdir(order["folder"]):
             os.chdir(order["folder"])  # what a sweep file names by a relative path is there
+        for absolute, relative in order["imported_from"]:  # a job's folder lies elsewhere here
+            import_from(os.path.abspath(relative) if not os.path.isdir(absolute) else absolute)
         # Without it each of several on a machine takes all its cores, and they stand in each
         # other's way.
         torch.set_num_threads(order["threads"])

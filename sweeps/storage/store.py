@@ -89,7 +89,7 @@ class Stored:
     charges: device-seconds by trial, their sum is all that the devices did for it. devices: that
     trained it. measured: the keys of the probes that were asked for. trained: how often it was
     trained (again only where something was lost or not measured). layout: of the dense network,
-    with the untrained network's record.
+    class_names: what its outputs stand for; both with the untrained network's record.
     """
 
     record: Record
@@ -98,6 +98,7 @@ class Stored:
     measured: frozenset[str] = frozenset()
     trained: int = 1
     layout: Layout | None = None
+    class_names: tuple[str, ...] | None = None
 
     def figures(self) -> Stored:
         """This without its arrays."""
@@ -119,6 +120,7 @@ class Stored:
             measured=self.measured | other.measured,
             trained=self.trained + other.trained,
             layout=self.layout or other.layout,
+            class_names=self.class_names or other.class_names,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -130,6 +132,7 @@ class Stored:
             "measured": sorted(self.measured),
             "trained": self.trained,
             "layout": self.layout and self.layout.to_json(),
+            **({"class_names": list(self.class_names)} if self.class_names else {}),
             "epoch": record.epoch,
             "metrics": dict(record.metrics),
             "test": dict(record.test),
@@ -149,6 +152,7 @@ class Stored:
             frozenset(data["measured"]),
             data["trained"],
             Layout.from_json(data["layout"]) if data["layout"] else None,
+            tuple(data["class_names"]) if "class_names" in data else None,
         )
 
     def to_bytes(self) -> bytes:

@@ -61,6 +61,33 @@ def make(tmp_path: Path) -> Make:
     return run
 
 
+def test_code_beside_the_sweep_file_lies_beside_it_on_every_pod(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("def build(shape, classes): ...\n")
+    task = {**SWEEP["task"], "model": "nets:build"}
+    config, job = make(*BUCKET, sweep={**SWEEP, "task": task})
+    assert config["data"]["nets.py"] == "def build(shape, classes): ...\n"
+    cluster = job["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        assert {"name": config["metadata"]["name"], "mountPath": "/etc/earlyprune"} in (
+            pod["containers"][0]["volumeMounts"]
+        )
+    travels = [*BUCKET, "--working-dir", "https://example.org/code.zip"]
+    config, _ = make(*travels, sweep={**SWEEP, "task": task})
+    assert "nets.py" not in config["data"]
+
+
+@pytest.mark.parametrize("what", ["a package", "a large module"])
+def test_code_that_no_config_map_holds(what: str, make: Make, tmp_path: Path) -> None:
+    if what == "a package":
+        (tmp_path / "nets").mkdir()
+    else:
+        (tmp_path / "nets.py").write_text("# " + "x" * 1_000_000)
+    task = {**SWEEP["task"], "model": "nets:build"}
+    with pytest.raises(InputError, match=r"--working-dir: missing; .*: give the address of a .zip"):
+        make(*BUCKET, sweep={**SWEEP, "task": task})
+
+
 CHOICES = [
     [
         ["--kind", "job", *BUCKET],

@@ -127,3 +127,16 @@ def test_a_working_directory_holds_the_sweep_file(tmp_path: Path) -> None:
         within(file, tmp_path / "outside")
     with pytest.raises(InputError, match=r"--working-dir: .* is no folder"):
         within(file, tmp_path / "nowhere")
+
+
+def test_what_lies_beside_the_sweep_file_travels_before_what_is_here(tmp_path: Path) -> None:
+    beside, here, there = (tmp_path / name for name in ("beside", "here", "there"))
+    for folder in (beside, here, there):
+        folder.mkdir()
+    (beside / "own.py").write_text("# beside")
+    (here / "own.py").write_text("# here")
+    (here / "nets.py").write_text("# here")
+    task = {**TASK, "model": "nets:build"}
+    pack(config(beside, policies=["dense", {"policy": "own:Mine"}], task=task), there, here)
+    assert (there / "own.py").read_text() == "# beside"
+    assert (there / "nets.py").read_text() == "# here"

@@ -210,7 +210,7 @@ def test_noise_of_a_data_set_is_drawn_inside_the_sample() -> None:
             "unknown data 'digit'; did you mean 'digits'? (allowed: digits, imagefolder:PATH, ",
         ),
         ("npz:/no/such.npz", {}, "file '/no/such.npz' does not exist"),
-        ("imagefolder:/no/such", {}, "folder '/no/such/train' does not exist"),
+        ("imagefolder:/no/such", {}, "folder '/no/such' does not exist"),
         (
             "no_such_package:load",
             {},
@@ -236,7 +236,6 @@ def test_noise_of_a_data_set_is_drawn_inside_the_sample() -> None:
             {},
             "unknown torchvision data set 'CIFAR11'; did you mean 'CIFAR10'?",
         ),
-        ("torchvision:FakeData", {}, "torchvision:FakeData cannot be had in 'data' ("),
     ],
 )
 def test_refused_in_one_line(source: str, settings: dict[str, Any], message: str) -> None:
@@ -267,8 +266,11 @@ def test_a_torchvision_set_that_is_not_there(
     [
         ({"a": np.zeros(3)}, "has ['a']; x_train and y_train (or x and y) are needed"),
         ({"x": np.zeros((3, 2)), "y": np.zeros(4)}, "has 3 samples and 4 labels"),
-        ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "has 0 samples and 0 labels"),
-        ({"x": np.zeros((3, 2)), "y": np.array([0, -1, 1])}, "has label -1 (allowed: from 0)"),
+        ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "x has no samples: its shape is (0, 2)"),
+        (
+            {"x": np.zeros((3, 2)), "y": np.array([0, -1, 1])},
+            "the training part has label -1 (allowed: from 0, or words)",
+        ),
         (
             {"x": np.zeros((3, 2)), "y": np.array(["a", "b", "c"], dtype=object)},
             "no npz file of plain arrays",
@@ -284,12 +286,14 @@ def test_a_wrong_npz(tmp_path: Path, arrays: dict[str, Any], message: str) -> No
         opened(f"npz:{tmp_path / 'text.npz'}")
 
 
-def test_labels_that_only_the_test_part_has_are_classes_too(tmp_path: Path) -> None:
+def test_labels_that_only_the_test_part_has_are_refused(tmp_path: Path) -> None:
     x = numbered(10, 2)
     source = saved(
         tmp_path / "t.npz", x_train=x, y_train=np.arange(10) % 2, x_test=x, y_test=np.arange(10) % 4
     )
-    assert opened(source).classes == 4
+    message = "the test part has labels 2, 3, which the training part has not"
+    with pytest.raises(InputError, match=message):
+        opened(source)
 
 
 def test_augmentation_of_what_is_no_picture_is_refused(tmp_path: Path) -> None:

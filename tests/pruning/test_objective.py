@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pruning import InputError
+from pruning.reading.target import Target
 from pruning.training.data import Data
 from pruning.training.loop import Training, open_data
 from pruning.training.objective import Objective, scalar
-from pruning.training.target import Target
 from pruning.training.task import Task
 
 CPU = torch.device("cpu")

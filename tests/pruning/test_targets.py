@@ -10,28 +10,46 @@ import torch
 from small_tasks import digits_task
 
 from pruning import InputError
+from pruning.reading.labels import pixels_of
+from pruning.reading.target import UNLABELLED, Target
+from pruning.reading.targets import kind_of, target_of, targets_of, values_of
 from pruning.training.data import load
 from pruning.training.loop import open_data
-from pruning.training.target import UNLABELLED, Target
-from pruning.training.targets import kind_of, target_of, targets_of
 from pruning.training.task import Augment, DataSpec
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("values", "samples", "shape"),
+    ("values", "shape"),
     [
-        (np.arange(6), None, (6,)),
-        (np.arange(6)[:, None], None, (6,)),
-        (np.zeros((6, 4, 5), dtype=np.uint8), 4, (6, 4, 5)),
-        (np.zeros((6, 1, 4, 5), dtype=bool), 4, (6, 4, 5)),
-        (torch.zeros(6, 4, 5, 3, dtype=torch.long), 5, (6, 4, 5, 3)),
+        (np.arange(6), (6,)),
+        (np.arange(6)[:, None], (6,)),
+        (np.zeros((6, 4, 5), dtype=np.uint8), (6, 4, 5)),
+        (np.zeros((6, 1, 4, 5), dtype=bool), (6, 4, 5)),
+        (torch.zeros(6, 4, 5, 3, dtype=torch.long), (6, 4, 5, 3)),
+        (np.array(list("abcdef")), (6,)),
     ],
 )
-def test_classes(values: Any, samples: int | None, shape: tuple[int, ...]) -> None:
-    found = targets_of(values, "classes", samples)
-    assert (found.dtype, tuple(found.shape)) == (torch.int64, shape)
+def test_classes(values: Any, shape: tuple[int, ...]) -> None:
+    parts = {"y": (torch.zeros(6, 1), values)}
+    found, _, _ = targets_of(parts, None, DataSpec(source="x"))
+    assert (found["y"].dtype, tuple(found["y"].shape)) == (torch.int64, shape)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.full((2, 3, 3), 0.5), "18 labels that are fractions"),
+        (np.full((2, 3, 3), -1), "label -1"),
+        (np.full((2, 3, 3), "a"), "holds words"),
+        (np.full((2, 3, 3), 255), "no label at all"),
+    ],
+)
+def test_labels_a_pixel_that_are_none(values: Any, said: str) -> None:
+    parts = {"y": (torch.zeros(2, 1, 3, 3), values)}
+    with pytest.raises(ValueError, match=said):
+        targets_of(parts, None, DataSpec(source="x", unlabelled=255))
 
 
 @pytest.mark.parametrize(
@@ -46,17 +64,17 @@ def test_classes(values: Any, samples: int | None, shape: tuple[int, ...]) -> No
     ],
 )
 def test_values(values: Any, samples: int, shape: tuple[int, ...]) -> None:
-    found = targets_of(values, "values", samples)
+    found = values_of(values, "y", samples)
     assert (found.dtype, tuple(found.shape)) == (torch.float32, shape)
 
 
 def test_values_that_are_none_are_refused_with_their_number() -> None:
     with pytest.raises(ValueError, match="2 values that are not finite"):
-        targets_of(np.array([1.0, np.nan, np.inf]), "values")
+        values_of(np.array([1.0, np.nan, np.inf]), "y")
 
 
 def test_pixels_without_a_label_count_for_nothing() -> None:
-    found = targets_of(np.array([[[0, 255], [2, 1]]]), "classes", 4, unlabelled=255)
+    found = pixels_of(np.array([[[0, 255], [2, 1]]]), "y", unlabelled=255)
     assert found.tolist() == [[[0, UNLABELLED], [2, 1]]]
 
 

@@ -89,6 +89,7 @@ class FakeTraining:
     epoch_number: int = -1
     alive: list[bool] = field(default_factory=lambda: [True] * UNITS)
     layout: ClassVar[Layout] = LAYOUT
+    class_names: ClassVar[tuple[str, ...] | None] = None
 
     def begin(self) -> Record:
         return self._record()

@@ -197,7 +197,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("a seed twice", {"seeds": [1, 1]}, ["seeds", "[1, 1]"]),
     ("searched on test", {"objectives": {"test_accuracy": "max"}}, ["objectives", "test_accuracy"]),
     ("missing file", {"task__data": "npz:/nowhere/x.npz"}, ["task.data", "/nowhere/x.npz"]),
-    ("missing folder", {"task__data": "imagefolder:/nowhere"}, ["task.data", "/nowhere/train"]),
+    ("missing folder", {"task__data": "imagefolder:/nowhere"}, ["task.data", "'/nowhere'"]),
     ("unknown data", {"task__data": "digit"}, ["task.data", "'digit'", "did you mean 'digits'"]),
     (
         "no validation part",

@@ -1,0 +1,175 @@
+"""One's own data: what the user's function returns is looked at before anything is trained.
+
+A mapping of arrays is read as a file of them is. Datasets are looked at sample by sample, all of
+them where there are few, else some from the first to the last; of all samples that the function can
+name the labels of (``targets``), the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pruning.foreign import foreign
+from pruning.names import import_dotted
+from pruning.reading.arrays import array_of, samples_of
+from pruning.reading.given import Arrays, Sets
+from pruning.reading.labels import Classes, classes_of
+from pruning.reading.parts import arrays_of, refuse_settings
+from pruning.reading.spec import DataSpec
+from pruning.reading.target import Target
+from pruning.reading.targets import kind_of, maps, target_of
+
+LOOKED_AT = 2000
+"""Samples of a part that are looked at."""
+
+PARTS = ("training", "validation", "test")
+
+
+def own(spec: DataSpec) -> Arrays | Sets:
+    """What the function at ``spec.source`` gives. Raises ValueError, one line."""
+    refuse_settings(spec, "channels", "annotations")
+    load_data = import_dotted(spec.source)
+    with foreign(f"{spec.source!r} failed"):
+        given = load_data(**spec.options)
+    if isinstance(given, Mapping):
+        return arrays_of(given, spec.source, spec)
+    refuse_settings(spec, "layout")
+    if not (isinstance(given, (tuple, list)) and len(given) == 3):
+        length = f" of {len(given)}" if isinstance(given, (tuple, list)) else ""
+        raise ValueError(
+            f"{spec.source!r} returned {type(given).__name__}{length}; a mapping with x_train, "
+            f"y_train or three datasets (train, validation, test) are needed"
+        )
+    if given[1] is None:
+        raise ValueError(f"{spec.source!r} has no validation part; policies are judged on it")
+    parts = {
+        name: part for name, part in zip(PARTS, given, strict=True) if part is not None
+    }  # without a test part one is split off
+    with torch.random.fork_rng(devices=[]):  # a sample may draw, and is drawn again when trained on
+        return _sets(parts, spec)
+
+
+def _sets(parts: Mapping[str, Any], spec: DataSpec) -> Sets:
+    shapes: dict[tuple[int, ...], str] = {}
+    labels: dict[str, Sequence[Any]] = {}
+    for name, part in parts.items():
+        where = f"{spec.source!r}, {name} part"
+        _count(part, where)
+        labels[where] = _look(part, where, shapes)
+    if len(shapes) > 1:
+        (one, first), (other, second) = list(shapes.items())[:2]
+        raise ValueError(f"{first} has the shape {one}, {second} {other}; all need the same")
+    described = _described(labels, parts["training"], spec)
+    return Sets(
+        parts["training"],
+        parts["validation"],
+        parts.get("test"),
+        next(iter(shapes)),
+        augment=tensor_of,
+        prepare=tensor_of,
+        movable=False,
+        **described,
+    )
+
+
+def _described(labels: Mapping[str, Sequence[Any]], train: Any, spec: DataSpec) -> dict[str, Any]:
+    """What the fields of ``Sets`` say of targets."""
+    first = next(iter(labels.values()))[0]
+    kind = kind_of(first, spec.targets)
+    if kind == "values" or maps([first]):
+        label = partial(target_of, kind=kind, unlabelled=spec.unlabelled)
+        found = {name: [label(one) for one in part] for name, part in labels.items()}
+        shapes = {tuple(torch.as_tensor(one).shape) for part in found.values() for one in part}
+        if len(shapes) > 1:
+            raise ValueError(f"{spec.source!r} has targets of several shapes: {sorted(shapes)}")
+        maxima = [
+            int(torch.as_tensor(one).max())
+            for part in found.values()
+            for one in part
+            if kind == "classes"
+        ]
+        count = 1 + max(maxima) if maxima else 0
+        return {"classes": count, "label": label, "target": Target(kind, shapes.pop())}
+    classes, notes = _classes(labels, train, spec.targets == "classes")
+    names = classes.names
+    return {"classes": len(classes), "label": classes.of, "class_names": names, "notes": notes}
+
+
+def _classes(
+    labels: Mapping[str, Sequence[Any]], train: Any, sure: bool
+) -> tuple[Classes, tuple[str, ...]]:
+    """Those that the training part names by its ``classes``, or those of its labels; and notes."""
+    named = getattr(train, "classes", None)
+    names = tuple(map(str, named)) if isinstance(named, (list, tuple)) and named else None
+    if names and all(_is_number(one, len(names)) for part in labels.values() for one in part):
+        return Classes(np.arange(len(names)), names), ()
+    _, classes, notes = classes_of(labels, names, sure)
+    return classes, notes
+
+
+def _is_number(label: Any, count: int) -> bool:
+    whole = isinstance(label, (int, np.integer)) or getattr(label, "ndim", 1) == 0
+    return whole and float(label) in range(count)
+
+
+def tensor_of(sample: Any) -> Tensor:
+    """A sample as float32; bytes become fractions of 255."""
+    found = torch.as_tensor(sample)
+    return found.float() / 255 if found.dtype == torch.uint8 else found.float()
+
+
+def _count(part: Any, where: str) -> int:
+    """How many samples it has. Raises ValueError for what is no dataset, or an empty one."""
+    if isinstance(part, torch.utils.data.DataLoader):
+        raise ValueError(f"{where} is a DataLoader; give the dataset that it loads")
+    if not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
+        kind = type(part).__name__
+        raise ValueError(f"{where} is {kind}, no dataset: it needs a length, and samples by number")
+    with foreign(f"{where}: its length fails"):
+        count = len(part)
+    if not count:
+        raise ValueError(f"{where} is empty: it has no samples")
+    return count
+
+
+def _look(part: Any, where: str, shapes: dict[tuple[int, ...], str]) -> Sequence[Any]:
+    """The labels of a part, all that can be had; the shapes of its samples are added to others."""
+    count = len(part)
+    listed = getattr(part, "targets", None)
+    whole = None
+    if listed is not None and np.ndim(listed) == 1 and len(listed) == count:
+        whole = array_of(listed, f"{where}: targets")
+    looked = set(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int).tolist())
+    named = whole is not None or hasattr(part, "classes")
+    labels = []
+    for number in sorted(looked) if named else range(count):
+        place = f"{where}, sample {number}"
+        sample, label = _item(part, number, place)
+        labels.append(label)
+        if number in looked:
+            shapes.setdefault(_shape(sample, place), place)
+    return labels if whole is None else list(whole)
+
+
+def _item(part: Any, number: int, where: str) -> tuple[Any, Any]:
+    with foreign(f"{where} fails"):
+        item = part[number]
+    if not (isinstance(item, (tuple, list)) and len(item) == 2):
+        raise ValueError(f"{where} is {type(item).__name__}, not a pair (tensor, label)")
+    return item[0], item[1]
+
+
+def _shape(sample: Any, where: str) -> tuple[int, ...]:
+    try:
+        found = torch.as_tensor(sample)
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(sample).__name__
+        raise ValueError(f"{where} is a {kind}, not a tensor") from None
+    samples_of(found[None], where)
+    return tuple(found.shape)

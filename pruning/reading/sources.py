@@ -1,0 +1,81 @@
+"""Where samples come from: each kind of source by its name in a sweep file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pruning.errors import unknown
+from pruning.names import is_dotted
+from pruning.reading import files
+from pruning.reading.arrays import samples_of
+from pruning.reading.given import Arrays, Sets
+from pruning.reading.own import own
+from pruning.reading.parts import refuse_settings
+from pruning.reading.spec import Augment, DataSpec
+
+
+def read(spec: DataSpec, augment: Augment) -> Arrays | Sets:
+    """What a source holds. Raises ValueError or OSError if it cannot be had."""
+    kind, _, rest = spec.source.partition(":")
+    if spec.source == "digits":
+        return _digits(spec)
+    if kind in KINDS:
+        return KINDS[kind](rest, spec, augment)
+    if is_dotted(spec.source):
+        return own(spec)
+    raise ValueError(
+        unknown(
+            "data",
+            spec.source,
+            {
+                "digits",
+                "npz:PATH",
+                "npy:PATH",
+                "torchvision:NAME",
+                "imagefolder:PATH",
+                "parquet:PATH",
+                "package.module:load",
+            },
+        )
+    )
+
+
+def _digits(spec: DataSpec) -> Arrays:
+    from sklearn.datasets import load_digits
+
+    refuse_settings(spec, "options", "layout", "channels", "annotations")
+    digits = load_digits()
+    pictures = samples_of(digits.images / 16.0, "digits")
+    return Arrays((pictures.unsqueeze(1), np.asarray(digits.target)))
+
+
+# Torchvision takes seconds to import, so what needs it is imported where it is used.
+
+
+def _torchvision(name: str, spec: DataSpec, augment: Augment) -> Arrays | Sets:
+    from pruning.reading.torchvision_sets import torchvision_set
+
+    return torchvision_set(name, spec, augment)
+
+
+def _imagefolder(place: str, spec: DataSpec, augment: Augment) -> Sets:
+    from pruning.reading.folders import imagefolder
+
+    return imagefolder(place, spec, augment)
+
+
+def _parquet(place: str, spec: DataSpec, augment: Augment) -> Sets:
+    from pruning.reading.parquet import parquet
+
+    return parquet(place, spec, augment)
+
+
+KINDS: dict[str, Callable[[str, DataSpec, Augment], Arrays | Sets]] = {
+    "npz": lambda place, spec, _: files.npz(place, spec),
+    "npy": lambda place, spec, _: files.npy(place, spec),
+    "torchvision": _torchvision,
+    "imagefolder": _imagefolder,
+    "parquet": _parquet,
+}

@@ -1,0 +1,257 @@
+"""Torchvision's own sets: their names in any case, their options passed through, all their parts.
+
+They have no common form. What each can be told is read off its signature, with those of the classes
+that it passes the rest on to; which parts there are, off what it answers to a part it has not.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torchvision
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pruning.errors import InputError, unknown
+from pruning.foreign import foreign
+from pruning.reading.arrays import array_of, samples_of
+from pruning.reading.given import Arrays, Pair, Sets
+from pruning.reading.labels import classes_of
+from pruning.reading.layout import arranged, layout_of
+from pruning.reading.parts import SAID, refuse_settings
+from pruning.reading.picture_sets import picture_sets
+from pruning.reading.pictures import is_grey, pixels_of
+from pruning.reading.spec import Augment, DataSpec
+
+SMALL = 2**30
+"""Bytes up to which a set is held in memory as float32."""
+
+_OURS = {"self", "root", "train", "download", "transform", "target_transform", "transforms"}
+_SPLITS = {
+    "train": ("train", "trainval", "train-standard"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+_LOOKED_AT = 64
+"""Pictures from the first to the last that tell whether a set is grey."""
+
+
+def torchvision_set(name: str, spec: DataSpec, augment: Augment) -> Arrays | Sets:
+    """One of torchvision's sets; held in memory where it is small. Raises ValueError."""
+    refuse_settings(spec, "layout", "annotations")
+    known = {kind.lower(): kind for kind in torchvision.datasets.__all__ if kind[0].isupper()}
+    if name.lower() not in known:
+        raise ValueError(unknown("torchvision data set", name, set(known.values())))
+    name = known[name.lower()]
+    parts = _Maker(name, getattr(torchvision.datasets, name), spec).parts()
+    labels = {
+        part: _labels(made, f"torchvision:{name}, {part} part") for part, made in parts.items()
+    }
+    if all(one is None for one in labels.get("test", [])):  # kept secret, as for contests
+        parts.pop("test", None)
+        labels.pop("test", None)
+    known_names = _names(parts["train"], labels["train"])
+    if all(_in_memory(part) for part in parts.values()) and spec.channels is None:
+        pairs = {part: _pair(made, labels[part], part) for part, made in parts.items()}
+        names = tuple(known_names) if known_names else None
+        return Arrays(pairs["train"], pairs.get("val"), pairs.get("test"), names)
+    said = {SAID[part]: one for part, one in labels.items()}
+    _, classes, notes = classes_of(said, known_names, spec.targets == "classes")
+    channels = spec.channels or _channels(parts["train"])
+    sets = {
+        part: Opened(made, channels, spec.channels is None, f"torchvision:{name}, {part}")
+        for part, made in parts.items()
+    }
+    size = min(sets["train"][0][0].shape[-2:])
+    looked = [(one, number) for one in sets.values() for number in _some(one)]
+
+    def check() -> None:
+        for one, number in looked:
+            one[number]
+
+    return picture_sets(sets, channels, size, classes, augment, notes, check)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the parts of one of torchvision's sets."""
+
+    name: str
+    kind: Callable[..., Any]
+    spec: DataSpec
+
+    def parts(self) -> dict[str, Any]:
+        """Each part that the set has, train first. Raises ValueError, InputError."""
+        takes = _parameters(self.kind)
+        options = dict(self.spec.options)
+        allowed = set(takes) - _OURS
+        for option in options:
+            if option not in allowed:
+                raise InputError(f"task.data.options: {unknown('option', option, allowed)}")
+        if "train" in takes:
+            self._refuse_missing(takes, options)
+            return {
+                "train": self._make(options, train=True),
+                "test": self._make(options, train=False),
+            }
+        if "split" not in takes:
+            self._refuse_missing(takes, options)
+            return {"train": self._make(options)}
+        given = options.pop("split", None)
+        self._refuse_missing(takes, {**options, "split": given})
+        splits = self._splits(options)
+        if given is not None and not str(given).startswith("train"):
+            return {"train": self._make(options, split=given)}
+        chosen = {
+            part: next((one for one in names if one in splits), None)
+            for part, names in _SPLITS.items()
+        }
+        chosen["train"] = given or chosen["train"]
+        if chosen["train"] is None:
+            raise InputError(
+                f"task.data.options: split is missing; torchvision:{self.name} has no training "
+                f"part by itself (allowed: {', '.join(splits) or 'see its documentation'})"
+            )
+        if chosen["train"] == "trainval":
+            chosen["val"] = None
+        return {part: self._make(options, split=one) for part, one in chosen.items() if one}
+
+    def _make(self, options: Mapping[str, Any], **more: Any) -> Any:
+        takes, root = _parameters(self.kind), os.path.expanduser(self.spec.root)
+        ours = {"root": root, "download": True}
+        given = {name: value for name, value in ours.items() if name in takes}
+        with foreign(f"torchvision:{self.name} cannot be had in {self.spec.root!r}"):
+            return self.kind(**given, **options, **more)
+
+    def _splits(self, options: Mapping[str, Any]) -> list[str]:
+        """Its parts by name: torchvision lists them where it is asked for one that it has not."""
+        root = os.path.expanduser(self.spec.root)
+        try:
+            self.kind(root=root, **options, split="?")
+        except Exception as error:  # what else it needs is found missing when it is made
+            listed = re.search(r"Valid values are \{(.*?)\}", str(error))
+            return re.findall(r"'([^']+)'", listed[1]) if listed else ["train", "val", "test"]
+        return []
+
+    def _refuse_missing(
+        self, takes: Mapping[str, inspect.Parameter], options: Mapping[str, Any]
+    ) -> None:
+        for name, parameter in takes.items():
+            if parameter.default is parameter.empty and name not in {*_OURS, *options}:
+                what = ", ".join(self._splits({})) if name == "split" else ""
+                allowed = f" (allowed: {what})" if what else ""
+                raise InputError(
+                    f"task.data.options: {name} is missing; torchvision:{self.name} needs it"
+                    f"{allowed}"
+                )
+
+
+def _parameters(kind: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a class takes, with what it passes on to those above it."""
+    found: dict[str, inspect.Parameter] = {}
+    for one in inspect.getmro(kind) if isinstance(kind, type) else ():
+        if "__init__" not in vars(one):
+            continue
+        parameters = inspect.signature(vars(one)["__init__"]).parameters
+        named = {
+            name: p
+            for name, p in parameters.items()
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
+        found = {**named, **found}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return found
+
+
+def _labels(part: Any, where: str) -> list[Any]:
+    """The labels of all samples: as they are listed, where those that are opened agree with it."""
+    with foreign(f"{where}: its samples cannot be read"):
+        for listed in _listed(part, where):
+            places = {0, len(part) // 2, len(part) - 1}
+            if all(_same(listed[number], part[number][1]) for number in places):
+                return listed
+        return [part[number][1] for number in range(len(part))]
+
+
+def _listed(part: Any, where: str) -> Iterator[list[Any]]:
+    """What could be the list of its labels, which need not be what samples have as such."""
+    for name in ("targets", "labels", "_labels", "_targets"):
+        listed = getattr(part, name, None)
+        if listed is not None and np.ndim(listed) == 1 and len(listed) == len(part):
+            yield list(listed if isinstance(listed, list | tuple) else array_of(listed, where))
+    for name in ("samples", "_samples", "imgs"):
+        listed = getattr(part, name, None)
+        if isinstance(listed, list) and len(listed) == len(part) and len(listed[0]) == 2:
+            yield [label for _, label in listed]
+
+
+def _same(listed: Any, given: Any) -> bool:
+    if given is None or listed is None:
+        return given is listed
+    return bool(np.array_equal(np.asarray(listed), np.asarray(given)))
+
+
+def _names(part: Any, labels: Sequence[Any]) -> list[str] | None:
+    """Its names of classes, if they are about as many (EMNIST's letters have one for none): with
+    other targets asked for, they are names of something else."""
+    names = getattr(part, "classes", None)
+    if not isinstance(names, list | tuple) or len(names) - len(set(labels)) not in (0, 1):
+        return None
+    return [str(one) for one in names]
+
+
+def _in_memory(part: Any) -> bool:
+    data: Any = getattr(part, "data", None)
+    listed: Any = getattr(part, "targets", getattr(part, "labels", None))
+    if not hasattr(data, "shape") or np.ndim(listed) != 1:
+        return False
+    return len(part) * float(np.prod(data.shape[1:])) * 4 <= SMALL
+
+
+def _pair(part: Any, labels: Sequence[Any], name: str) -> Pair:
+    raw = array_of(part.data, name)
+    layout = layout_of(raw.shape[1:], raw.dtype == np.uint8, name)
+    return arranged(samples_of(raw, name), layout, name), labels
+
+
+class Opened(Dataset[Any]):
+    """A set whose pictures are opened by torchvision, as pixels of so many channels."""
+
+    def __init__(self, dataset: Any, channels: int, seen: bool, where: str) -> None:
+        self.dataset, self.channels, self.seen, self.where = dataset, channels, seen, where
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        where = f"{self.where}, sample {index}"
+        with foreign(f"{where} cannot be read"):
+            image, label = self.dataset[index]
+        if not isinstance(image, Image.Image):
+            raise ValueError(f"{where} is a {type(image).__name__}, no picture")
+        if self.seen and self.channels == 1 and not is_grey(image):
+            raise InputError(
+                f"task.data.channels: missing; {where} is in colour, others are grey "
+                f"(allowed: 1, 3)"
+            )
+        return pixels_of(image, self.channels), label
+
+
+def _some(part: Any) -> list[int]:
+    count = len(part)
+    places = np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int)
+    return [int(one) for one in np.unique(places)]
+
+
+def _channels(part: Any) -> int:
+    with foreign("its pictures cannot be read"):
+        images = (part[number][0] for number in _some(part))
+        return 1 if all(isinstance(one, Image.Image) and is_grey(one) for one in images) else 3
