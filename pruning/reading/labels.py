@@ -98,12 +98,12 @@ def pixels_of(values: Any, name: str, unlabelled: int | None) -> Tensor:
     unlabelled: the one that counts for nothing, which becomes UNLABELLED. Raises ValueError.
     """
     labels = array_of(values, name)
+    if labels.dtype.kind in "USO":
+        raise ValueError(f"{name} holds {labels.dtype.name}; labels a pixel are whole numbers")
     if labels.ndim > 3 and labels.shape[1] == 1:
         labels = labels[:, 0]
     none = np.zeros(labels.shape, np.bool_) if unlabelled is None else labels == unlabelled
     numbers = _column(np.where(none, 0, labels).ravel(), name)
-    if numbers.dtype.kind == "U":
-        raise ValueError(f"{name} holds words; labels a pixel are whole numbers")
     found = np.where(none, UNLABELLED, numbers.astype(np.int64).reshape(labels.shape))
     return torch.from_numpy(np.ascontiguousarray(found))
 

@@ -65,7 +65,7 @@ def _sets(parts: Mapping[str, Any], spec: DataSpec) -> Sets:
     if len(shapes) > 1:
         (one, first), (other, second) = list(shapes.items())[:2]
         raise ValueError(f"{first} has the shape {one}, {second} {other}; all need the same")
-    described = _described(labels, parts["training"], spec)
+    described = _described(labels, parts["training"], len(next(iter(shapes))), spec)
     return Sets(
         parts["training"],
         parts["validation"],
@@ -78,11 +78,13 @@ def _sets(parts: Mapping[str, Any], spec: DataSpec) -> Sets:
     )
 
 
-def _described(labels: Mapping[str, Sequence[Any]], train: Any, spec: DataSpec) -> dict[str, Any]:
-    """What the fields of ``Sets`` say of targets."""
+def _described(
+    labels: Mapping[str, Sequence[Any]], train: Any, samples: int, spec: DataSpec
+) -> dict[str, Any]:
+    """What the fields of ``Sets`` say of targets. samples: how many dimensions one has."""
     first = next(iter(labels.values()))[0]
     kind = kind_of(first, spec.targets)
-    if kind == "values" or maps([first]):
+    if kind == "values" or maps([first], 1 + samples):
         label = partial(target_of, kind=kind, unlabelled=spec.unlabelled)
         found = {name: [label(one) for one in part] for name, part in labels.items()}
         shapes = {tuple(torch.as_tensor(one).shape) for part in found.values() for one in part}

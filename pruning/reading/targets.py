@@ -32,11 +32,11 @@ def targets_of(
     [n, channels, height, width]. names: of classes by their number, where the source has them.
     Raises ValueError for what cannot be.
     """
-    first = next(iter(parts.values()))[1]
+    samples, first = next(iter(parts.values()))
     if kind_of(first, spec.targets) == "values":
         found = {name: values_of(y, name, x.ndim) for name, (x, y) in parts.items()}
         return _alike(found), Classes(np.arange(0)), ()
-    if maps(first):
+    if maps(first, samples.ndim):
         found = {name: pixels_of(y, name, spec.unlabelled) for name, (_, y) in parts.items()}
         most = 1 + max(int(labels.max()) for labels in found.values())
         return _alike(found), Classes(np.arange(most)), ()
@@ -44,10 +44,13 @@ def targets_of(
     return classes_of(labels, names, spec.targets == "classes")
 
 
-def maps(labels: Any) -> bool:
-    """Whether these are labels a pixel: [n, height, width, ...], or [n, 1, height, width]."""
+def maps(labels: Any, samples: int) -> bool:
+    """Whether these are labels a pixel: [n, height, width], or [n, 1, height, width].
+
+    samples: how many dimensions the samples have, [n, channels, height, width] being four.
+    """
     shape = array_of(labels, "labels").shape
-    return len(shape) > 2 and len(shape) - (shape[1] == 1) > 2
+    return samples > 3 and len(shape) - (len(shape) == samples and shape[1] == 1) == samples - 1
 
 
 def values_of(values: Any, name: str, samples: int | None = None) -> Tensor:
@@ -70,7 +73,9 @@ def target_of(value: Any, kind: Kind, unlabelled: int | None = None) -> int | Te
     given = array_of(value, "a target")
     if kind == "values":
         return values_of(given[None], "a target")[0]
-    return int(given) if given.size == 1 else pixels_of(given[None], "a target", unlabelled)[0]
+    return (
+        int(given.item()) if given.size == 1 else pixels_of(given[None], "a target", unlabelled)[0]
+    )
 
 
 def _alike(targets: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
     ],
 )
 def test_classes(values: Any, shape: tuple[int, ...]) -> None:
-    parts = {"y": (torch.zeros(6, 1), values)}
+    parts = {"y": (torch.zeros(6, 1, *shape[1:]), values)}
     found, _, _ = targets_of(parts, None, DataSpec(source="x"))
     assert (found["y"].dtype, tuple(found["y"].shape)) == (torch.int64, shape)
 
@@ -42,7 +42,7 @@ def test_classes(values: Any, shape: tuple[int, ...]) -> None:
     [
         (np.full((2, 3, 3), 0.5), "18 labels that are fractions"),
         (np.full((2, 3, 3), -1), "label -1"),
-        (np.full((2, 3, 3), "a"), "holds words"),
+        (np.full((2, 3, 3), "a"), "holds str"),
         (np.full((2, 3, 3), 255), "no label at all"),
     ],
 )
