@@ -38,6 +38,6 @@ def explain(error: ValidationError, prefix: str = "") -> InputError:
     return InputError(f"{field}: {shown} is not allowed: {message[0].lower()}{message[1:]}")
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """An error's text in one line."""
     return " ".join(str(error).split())

@@ -6,12 +6,14 @@ A dotted path is code that will be run with the user's rights, as an import is.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pruning.errors import unknown
+from pruning.foreign import foreign
 
 T = TypeVar("T")
+_MISSING = object()
 
 
 def is_dotted(name: str) -> bool:
@@ -22,14 +24,21 @@ def is_dotted(name: str) -> bool:
 def import_dotted(path: str) -> Any:
     """The object at ``package.module:attribute``. Raises ValueError saying what is missing."""
     module_name, _, attribute = path.partition(":")
-    try:
+    with foreign(f"{path!r} does not import", _WANTED):
         module = importlib.import_module(module_name)
-    except Exception as error:  # the user's module may fail in any way while it is imported
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path!r} does not import ({reason}); {_WANTED}") from None
-    if not hasattr(module, attribute):
+        found = getattr(module, attribute, _MISSING)
+    if found is _MISSING:
         raise ValueError(f"{path!r}: module {module_name!r} has no {attribute!r}; {_WANTED}")
-    return getattr(module, attribute)
+    return found
+
+
+def import_callable(path: str) -> Callable[..., Any]:
+    """The function or class at ``package.module:attribute``. Raises ValueError."""
+    found = import_dotted(path)
+    if not callable(found):
+        kind = type(found).__name__
+        raise ValueError(f"{path!r} is of type {kind}, which cannot be called; {_WANTED}")
+    return found  # type: ignore[no-any-return]
 
 
 def lookup(kind: str, name: str, known: Mapping[str, type[T]], base: type[T]) -> type[T]:

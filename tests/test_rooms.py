@@ -17,6 +17,7 @@ PACKAGES = ["pruning", "sweeps", "cluster dashboards", "earlyprune", "benchmarks
 
 PRUNING = [
     "errors randomness actions meter",
+    "foreign",
     "names settings",
     "structure",
     "history saliency forecast",
