@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from pruning.actions import Action
 from pruning.errors import InputError
+from pruning.foreign import foreign
 from pruning.history import Record
 from pruning.meter import Meter
 from pruning.pruner import Pruner
@@ -26,6 +27,7 @@ from pruning.training import models
 from pruning.training.alone import ALONE, Alone
 from pruning.training.batches import Batch, Batches, Share
 from pruning.training.data import Data, load
+from pruning.training.outputs import main_output
 from pruning.training.task import Task
 
 _EVALUATION_BATCH = 1024
@@ -43,8 +45,8 @@ class Training:
     each works on its share of every batch, and the training is that of one process but for the
     order in which floating-point numbers are added, and for what dropout draws.
 
-    Raises InputError if the task's data or model cannot be had, or its batches are too small for
-    the group, UntraceableError if nothing in the model can be pruned safely.
+    Raises InputError if the task's data, model or optimizer cannot be had, or its batches are too
+    small for the group, UntraceableError if nothing in the model can be pruned safely.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Training:
             model = open_model(task, self.data, seed).to(self.device)
             if task.channels_last:
                 model = model.to(memory_format=torch.channels_last)
-            self.optimizer = task.optimizer.build(model)
+            self.optimizer = _optimizer(task, model)
             self.pruner = Pruner(
                 model,
                 self.optimizer,
@@ -170,9 +172,7 @@ class Training:
         if self.task.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            output = self.model(x)
-        if not isinstance(output, Tensor):  # auxiliary outputs of GoogLeNet, Inception
-            output = output[0]
+            output = main_output(self.model(x))
         smooth = self.task.label_smoothing if smoothing is None else smoothing
         loss = cross_entropy(output.float(), y, label_smoothing=smooth)
         return loss, (output.argmax(1) == y).sum().double(), len(y)
@@ -208,6 +208,17 @@ def _weight(share: Share, whole: int) -> float:
 def _warm_up() -> None:
     """Make a first optimizer: torch then imports its compiler, which takes seconds a process."""
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+
+
+def _optimizer(task: Task, model: nn.Module) -> torch.optim.Optimizer:
+    """The task's optimizer. Raises InputError."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(f"task.model: {task.model.name!r} has no parameter that requires_grad")
+    try:
+        with foreign(f"{task.optimizer.name!r} cannot be made"):
+            return task.optimizer.build(model)
+    except ValueError as error:
+        raise InputError(f"task.optimizer: {error}") from None
 
 
 def open_data(task: Task, device: torch.device) -> Data:
