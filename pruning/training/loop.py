@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from pruning.actions import Action
 from pruning.errors import InputError
 from pruning.foreign import foreign
-from pruning.history import Record
+from pruning.history import Record, not_finite
 from pruning.meter import Meter
 from pruning.pruner import Pruner
 from pruning.randomness import global_stream
@@ -114,7 +114,7 @@ class Training:
         return itertools.islice(batches, self.task.sample_batches)
 
     def epoch(self) -> Record:
-        """Train one epoch and record it."""
+        """Train one epoch and record it; without probes if it has diverged, as the record says."""
         number = self.epoch_number
         dropout = (number, "dropout", *self.group.stream)
         with self._numerics(), global_stream(self.device, self.seed, *dropout):
@@ -123,6 +123,8 @@ class Training:
             with self.meter.section("evaluate"):
                 metrics |= self._evaluate(self.data.validation, "val")
                 test = self._evaluate(self.data.test, "test")
+        if not_finite(metrics):
+            self.watch(())  # probes of such a network may fail, which would hide what has happened
         samples = self.data.train.steps(self.task.batch_size) * self.task.batch_size
         with self._numerics(), global_stream(self.device, self.seed, number, "probes"):
             return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
