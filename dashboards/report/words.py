@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from dashboards.report.data import Content
 from dashboards.report.secrets import without_secrets
-from dashboards.report.text import accuracy, cost, count, interval, listed, parts, points, share
+from dashboards.report.text import (
+    accuracy,
+    cost,
+    count,
+    interval,
+    listed,
+    parts,
+    points,
+    sentence,
+    share,
+)
 from sweeps.judging.savings import ALL, Saving, family, is_control
 
 
@@ -51,6 +61,8 @@ def _no_comparison(content: Content) -> str:
             "The objectives of this sweep are not an accuracy and a cost, so no saving can be "
             "read off; the settings are compared with each other below."
         )
+    if content.standing.unlearned:
+        return f"{sentence(content.standing.unlearned)}."
     others = any(group[0]["policy"] != "dense" for group in content.groups)
     what = "dense training and controls have" if others else "dense training has"
     return f"Only {what} finished so far, so there is no pruning to compare."

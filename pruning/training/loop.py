@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from pruning.structure.layout import Layout
 from pruning.training import models
 from pruning.training.alone import ALONE, Alone
 from pruning.training.batches import Batch, Batches, Share
+from pruning.training.chance import chance
 from pruning.training.data import Data, load
 from pruning.training.outputs import main_output
 from pruning.training.task import Task
@@ -103,10 +105,12 @@ class Training:
         return len(self.pruner.records) - 1
 
     def begin(self) -> Record:
-        """Record the untrained network: its saliencies and its accuracy."""
+        """Record the untrained network: its saliencies, and what is chance."""
         self.model.train()
         with self._numerics(), global_stream(self.device, self.seed, 0, "untrained"):
             self.pruner.start()
+        untrained = self.pruner.records[-1]
+        self.pruner.records[-1] = replace(untrained, metrics=chance(self.data.validation))
         return self.pruner.records[-1]
 
     def _sample(self, train: Batches) -> Iterator[Batch]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sweeps.judging.front import hypervolume, nadir
+from sweeps.judging.learning import unlearned
 from sweeps.judging.savings import ALL, Gain, Saving, gains, savings
 from sweeps.results.rows import Row, by_setting, mean
 
@@ -18,7 +19,8 @@ from sweeps.results.rows import Row, by_setting, mean
 class Standing:
     """front: the Pareto set, a mapping a setting, with its means over seeds. hypervolume: in the
     units of the objectives, from the reference point: that of the sweep file, else the worst value
-    of each objective; None without a setting that has all objectives.
+    of each objective; None without a setting that has all objectives. unlearned: why there are no
+    savings, where dense training did not learn.
     """
 
     objectives: Mapping[str, str]
@@ -28,6 +30,7 @@ class Standing:
     savings: list[Saving]
     gains: list[Gain]
     settings: int
+    unlearned: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -38,10 +41,14 @@ class Standing:
             "reference": self.reference,
             "savings": [one.to_json() for one in self.savings],
             "gains": [one.to_json() for one in self.gains],
+            "unlearned": self.unlearned,
         }
 
     def figures(self) -> dict[str, float]:
-        """What MLflow keeps of it: savings are of all policies that are no controls."""
+        """What MLflow keeps of it: savings are of all policies that are no controls.
+
+        Where dense did not learn there are none, and ``dense_learned`` is 0.
+        """
         found: dict[str, float | None] = {
             "hypervolume": self.hypervolume,
             "front_settings": len(self.front),
@@ -55,6 +62,7 @@ class Standing:
         for gain in self.gains:
             if gain.family == ALL:
                 found[f"gained_at_share_{gain.share:g}"] = gain.gained
+        found |= {"dense_learned": 0.0} if self.unlearned else {}
         return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -89,6 +97,7 @@ def standing(
         savings(rows, objectives),
         gains(rows, objectives),
         len(groups),
+        unlearned=unlearned(rows),
     )
 
 

@@ -41,7 +41,8 @@ Row = dict[str, Any]
 def row(trial: str, setting: Mapping[str, Any], seed: int, result: Mapping[str, Any]) -> Row:
     """The row of one trial from what its store holds; figures are None where it failed.
 
-    Beside the columns it has ``setting``, the policy as a sweep file writes it, and ``warnings``.
+    Beside the columns it has ``setting``, the policy as a sweep file writes it, ``warnings``, and
+    ``chance``: how well a network does on the validation split that has learned nothing.
     """
     summary = result.get("summary") or {}
     return {
@@ -56,6 +57,7 @@ def row(trial: str, setting: Mapping[str, Any], seed: int, result: Mapping[str, 
         "reason": result.get("reason", ""),
         "setting": dict(setting),
         "warnings": list(summary.get("warnings", ())),
+        "chance": dict(summary.get("chance", {})),
     }
 
 
