@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 OUT    ?= bench-gpu
 CIFAR  ?=
 
-.PHONY: install quickstart test test-pruning test-sweeps test-system check test-oldest bench-gpu wheels clean
+.PHONY: install quickstart test test-pruning test-sweeps check test-oldest bench-gpu wheels clean \
+	test-system test-system-machines test-system-here system-packages
 
 install: $(VENV)/.installed
 
@@ -29,10 +30,22 @@ test-sweeps: install
 	$(BIN)/python -m pytest tests --ignore=tests/pruning --ignore=tests/system
 
 # A sweep killed again and again, a full disk, a database that goes away: whole processes, for some
-# minutes. Installs by apt what is missing: PostgreSQL, Chromium.
+# minutes. Two halves side by side, as each mostly waits: in one the files that make machines with
+# networks of their own, in the other all else, new files too.
 test-system: install
+	$(MAKE) -j2 --output-sync=target --no-print-directory test-system-machines test-system-here
+
+MACHINES := $(addprefix tests/system/,test_machines_die.py test_ray_jobs.py test_slurm.py)
+
+test-system-machines: system-packages
+	$(BIN)/python -m pytest $(MACHINES) --timeout 1500
+
+test-system-here: system-packages
+	$(BIN)/python -m pytest tests/system $(MACHINES:%=--ignore=%) --timeout 1500
+
+# Before both halves and once, as apt locks: PostgreSQL, Slurm and Chromium, where they are missing.
+system-packages: install
 	tests/system/install.sh
-	$(BIN)/python -m pytest tests/system --timeout 1500
 
 check: install
 	$(BIN)/ruff format --check .

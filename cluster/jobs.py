@@ -13,6 +13,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -61,6 +62,21 @@ class Job:
     def live(self) -> bool:
         """Whether it waits or runs."""
         return self.status in LIVE
+
+    @property
+    def line(self) -> str:
+        """It and its state, to read."""
+        began = datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        code = "" if self.code is None else f", exit code {self.code}"
+        why = f" ({self.message})" if self.status in ("PENDING", "FAILED") and self.message else ""
+        state = f"{self.status.lower()}{code}{why}"
+        return f"{self.id}: {state}, since {began}, storage {self.storage}"
+
+    @property
+    def exit_code(self) -> int:
+        """For whoever followed it: 130 if it was stopped, 1 where it has left no code."""
+        codes = {"SUCCEEDED": 0, "STOPPED": 130}
+        return codes.get(self.status, 1) if self.code is None else self.code
 
     @classmethod
     def of(cls, details: JobDetails) -> Job:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,17 @@ from pruning.errors import InputError
 _DOTTED = re.compile(r"([A-Za-z_]\w*)(\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*")
 _RELATIVE = re.compile(r"(npz|imagefolder):(?!/)(?!.*://)(.*)")
 _LEAVE = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*")
+
+
+@contextmanager
+def packed(config: Path, working_dir: Path | None) -> Iterator[tuple[Path, Path]]:
+    """A folder to be sent, and the sweep file's place in it: ``working_dir``, or one made to hold
+    what the file names. Raises InputError."""
+    if working_dir:
+        yield working_dir, within(config, working_dir)
+        return
+    with tempfile.TemporaryDirectory(prefix="earlyprune-job-") as made:
+        yield Path(made), pack(config, Path(made), Path.cwd())
 
 
 def pack(config: Path, folder: Path, here: Path) -> Path:

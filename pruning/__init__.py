@@ -1,15 +1,19 @@
 """One network: its prunable units, their saliency, the policies, the training of one trial.
 
-A user with a training loop of their own needs only this package.
+A user with a training loop of their own needs only this package. Torch takes seconds to import:
+its names are loaded when the first is asked for, so that whoever only needs ``pruning.errors`` to
+refuse a file does not wait.
 """
+# ruff: noqa: F403, F405
 
-from pruning.actions import Action, Mask
-from pruning.errors import InputError
-from pruning.history import History, Record
-from pruning.policies import EPI, POLICIES, AtEpoch, Dense, OneShot, Policy, Prune, policy
-from pruning.pruner import Pruner
-from pruning.saliency import SALIENCIES, Magnitude, Probe, Random, Saliency, Taylor, saliency
-from pruning.structure.aside import Sample
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pruning.public import *
 
 __all__ = [
     "EPI",
@@ -35,3 +39,29 @@ __all__ = [
     "policy",
     "saliency",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pruning import public
+
+    return getattr(public, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """``saliency`` is the function, although the import of the folder binds that name, too."""
+
+    @property
+    def saliency(self) -> Any:
+        return __getattr__("saliency")
+
+    @saliency.setter
+    def saliency(self, folder: ModuleType) -> None: ...
+
+
+sys.modules[__name__].__class__ = _Package

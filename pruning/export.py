@@ -128,12 +128,15 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def _safetensors(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
+    # not save_model: it fails on a module that stands at two names with an integer buffer (batch
+    # norm's count), and its files can be read by their owner only
     file.write_bytes(packed(model.state_dict(), {KEY: about}))
     return load_network(file)
 
 
 def _pt2(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
     batches = ({0: torch.export.Dim.DYNAMIC},)
+    # two samples: of a batch of one torch.export makes a constant
     program = torch.export.export(model, (samples[:2],), dynamic_shapes=batches)
     torch.export.save(program, file, extra_files={f"{KEY}.json": about})
     return torch.export.load(file).module()
@@ -158,6 +161,7 @@ def _onnx(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
     )
     assert program is not None
     program.model.metadata_props[KEY] = about
+    # not torch.onnx.export's own file: beside that it leaves a .data file, be it empty
     program.save(file)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     return lambda x: torch.from_numpy(session.run(["logits"], {"samples": x.numpy()})[0])

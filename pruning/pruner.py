@@ -100,6 +100,7 @@ class Pruner:
         self._watcher = Watcher(self.network, maps, self.meter, self._pool) if maps else None
         if not self.records and any(probe.needs_start for probe in self.probes.values()):
             named = self.network.model.named_parameters()
+            # clone: on a CPU .cpu() is the tensor itself, which training goes on to change
             self.network.start = {name: value.detach().cpu().clone() for name, value in named}
 
     def start(self) -> Action | None:
@@ -139,6 +140,7 @@ class Pruner:
         self.network.epoch = len(self.records)
         probes = {}
         for key, probe in self.probes.items():
+            # unwatched: a probe may run the network; its feature maps once counted as training's
             with self.meter.section(f"probe:{key}"), torch.no_grad(), unwatched():
                 score = self._score(key, probe)
                 if score is not None:

@@ -25,6 +25,7 @@ PRUNING = [
     "pruner",
     "training",
     "parallel testing export",
+    "public",
 ]
 
 SWEEPS = [

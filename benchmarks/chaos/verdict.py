@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.sharing import trainings
+from benchmarks.trained import trainings
 from sweeps.judging.table import read_rows
 from sweeps.results.rows import METRICS, Row
 from sweeps.storage.store import Store

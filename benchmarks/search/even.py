@@ -1,7 +1,7 @@
 """Seconds without what else the machine did: an epoch takes what its like take on average.
 
-The line of training is the one that ``benchmarks.epochs`` measures with turns: of networks that
-were trained at different hours, the seconds as they are tell of the hour.
+The line of training is the one that ``benchmarks.speed epochs`` measures with turns: of networks
+that were trained at different hours, the seconds as they are tell of the hour.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from dashboards.report.data import Content, gather
 from dashboards.report.look import Looks
 from dashboards.report.page import to_json
 from pruning.errors import InputError
-from sweeps.results.frame import write as write_file
+from sweeps.results.output import write as write_file
 from sweeps.storage.store import Store
 
 __all__ = ["gather", "render", "write"]
@@ -63,6 +63,7 @@ def render(content: Content) -> str:
         style=Markup(_text("style.css")),
         plotly=Markup(plotly),
         drawing=Markup(drawing),
+        # no other script runs, should a user's text ever get through as one
         allowed=" ".join(f"'sha256-{_digest(script)}'" for script in (plotly, drawing)),
     )
 
@@ -89,6 +90,7 @@ def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
     script: str = get_plotlyjs()
+    # the HTML parser knows no JavaScript strings: it would end the script there
     return script.replace("</script", "<\\/script")
 
 

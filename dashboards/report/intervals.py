@@ -73,7 +73,7 @@ def _drawn(mark: Mark, row: int, place: int, looks: Looks, factor: float) -> dic
 def _entry(name: str, place: int) -> dict[str, Any]:
     """A line of the legend: which comparison has which shade."""
     return {
-        "x": [None],
+        "x": [None],  # without any point plotly leaves it out of the legend
         "y": [None],
         "mode": "markers",
         "name": shown(name),

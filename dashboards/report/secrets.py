@@ -7,6 +7,7 @@ from typing import Any
 
 _NAME = r"passw|token|secret|credential|api_?key|access_?key"
 _TELLING = re.compile(_NAME, re.IGNORECASE)
+# up to the last @: passwords hold some themselves
 _USER = re.compile(r"(?<=://)[^\s?#]*@")
 _QUERY = re.compile(rf"([?&;][^=&;\s]*(?:{_NAME})[^=&;\s]*=)[^&;\s]*", re.IGNORECASE)
 

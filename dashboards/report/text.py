@@ -57,6 +57,7 @@ def share(value: float | None, digits: int = 2, sign: str = "-") -> str:
     """A fraction as percent, without the percent sign; sign: ``+`` to show that, too."""
     if value is None or not math.isfinite(value):
         return "–"
+    # z: what rounds to zero has no minus
     return f"{100 * value:{sign}z.{digits}f}".replace("-", "−")
 
 

@@ -39,6 +39,7 @@ class Forecast:
         drawn = generator.standard_normal((count, len(self.mean)))
         drawn *= np.sqrt(self.own)
         drawn += self.mean
+        # torch's product, not numpy's: the number of its threads can be set, and it adds in place
         if len(self.factor):
             with one_thread():
                 torch.from_numpy(drawn).addmm_(

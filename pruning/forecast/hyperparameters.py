@@ -60,7 +60,9 @@ def begin(model: Coregionalized) -> None:
             value.fill_(PRIORS[name].mean)
         if len(measured) > 1:
             noise = float(measured.diff(dim=0).square().mean()) / 2
+            # what is constant in time differs by nothing, of which there is no logarithm
             model.raw_noise.fill_(math.log(min(max(noise, 1e-4), 0.5)))
+        # w = 0, its prior mean, is a saddle: the gradient is zero, and the search never left it.
         if isinstance(model.w, nn.Parameter):
             pattern = torch.linalg.eigh(measured @ measured.mT)[1][:, -1] @ measured
             model.w.copy_(0.5 * pattern / math.sqrt(len(measured)))

@@ -34,7 +34,7 @@ def worth_keeping(samples: Samples, means: Floats, top: Mask, cost: float) -> Ma
     """
     kept = top.copy()
     others = np.flatnonzero(~top)
-    first = samples[top].min(axis=0)
+    first = samples[top].min(axis=0)  # of B kept values the B-th largest is the least
     rows = max(1, BLOCK // samples.shape[1])
     parts = [others[start : start + rows] for start in range(0, len(others), rows)]
     gains = np.concatenate([np.zeros(0), *(gain(samples[part], first) for part in parts)])

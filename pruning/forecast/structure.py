@@ -5,6 +5,16 @@ over times and W = w w^T + diag(kappa) over units. With K = V diag(l) V^T the ro
 V^T y are independent of each other, and the i-th has the covariance
 S_i = diag(D_i) + l_i w w^T,  D_i = l_i kappa + noise,
 whose inverse and determinant are one line each (Woodbury). All is O(n^3 + n^2 A).
+
+Kept true: it is exact, as tests see against dense matrices, and nothing of [A, A] or [n A, n A] is
+ever made: memory grows with the measurements, n A. `Coregionalized` calls it, in double precision
+and with one thread.
+
+Of gpytorch only modules, kernels and constraints are used. Its exact processes switch to iterative
+solves from 801 points on (``max_cholesky_size``), and those are random and far too unsure; its
+masks for missing targets leave them out of the mean but not of the variance, so measurements are
+complete here. Autograd through the eigenvectors was no way either: see `NegativeLogLikelihood`.
+A second kernel over time (Q = 2) would end the Kronecker structure, and all of this with it.
 """
 
 from __future__ import annotations
@@ -40,7 +50,7 @@ class Solved:
 def solve(time: Tensor, w: Tensor, kappa: Tensor, noise: Tensor, measured: Tensor) -> Solved:
     """From K [n, n], w [A], kappa [A], noise [1] and the measurements [n, A]."""
     values, rotation = torch.linalg.eigh(time)
-    values = values.clamp_min(0)
+    values = values.clamp_min(0)  # rounding leaves the smallest of a smooth kernel below zero
     rotated = rotation.mT @ measured
     diagonal = torch.outer(values, kappa) + noise
     inverse = diagonal.reciprocal()
@@ -103,10 +113,12 @@ def posterior(
     along = found.rotation.mT @ cross
     mean = w * (along @ (found.solution @ w)) + kappa * (along @ found.solution)
     own = kappa * prior - kappa.square() * (along.square() @ found.inverse)
+    # with a dozen measurements the smallest are exactly zero: 0 / 0 below
     values = found.values.clamp_min(1e-15 * float(found.values.max()))
     width = (values / (1 + values * found.strength)).sqrt()
     shared = torch.outer(along * width / values, w)
     private = (along * width)[:, None] * (found.scaled * kappa)
+    # a curve that never moved is explained whole, and by rounding a little more
     unexplained = (prior - (along.square() / values).sum()).clamp_min(0).sqrt()
     factor = torch.cat([shared - private, (w * unexplained).reshape(1, -1)])
     return mean, factor, own.clamp_min(0)

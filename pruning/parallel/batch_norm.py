@@ -67,6 +67,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     variance, mean = torch.var_mean(_wide(x), _dims(x), correction=0)
     channels = len(mean)
+    # gathered, not summed: the formula needs each part's own mean
     own = torch.cat([mean, variance, mean.new_tensor([x.numel() // channels])]).double()
     parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, own)
@@ -98,7 +99,7 @@ class _Normalise(torch.autograd.Function):
         return batch_norm(x, mean.to(wide), variance.to(wide), weight, bias, eps=eps)
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # the sum over processes has no derivative: an error, not a wrong one
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """By x with what it does to all processes; by weight and bias of this process's part."""
         x, weight, mean, scale, count = ctx.saved_tensors

@@ -89,6 +89,7 @@ def main(handle: int, rank: int, count: int, threads: int, device: str) -> None:
     torch.set_num_threads(threads)
     connection = Connection(handle)
     calls: SimpleQueue[Call] = SimpleQueue()
+    # a thread, as this one may wait in a collective for a leader that is no more
     Thread(target=_listen, args=(connection, calls), daemon=True).start()
     follower = Follower(Share(rank, count), device)
     Call("ready").send(connection)

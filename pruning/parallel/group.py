@@ -66,6 +66,8 @@ class Group(Alone):
         """
         with warnings.catch_warnings():  # the name that newer versions want, older ones lack
             warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+            # buffers: WholeBatch keeps them equal. unused: else torch refuses the step after one
+            # that left a parameter without a gradient.
             parallel = DistributedDataParallel(
                 _Loss(model, loss), broadcast_buffers=False, find_unused_parameters=True
             )

@@ -104,6 +104,8 @@ class Team:
         try:
             yield
         except (RuntimeError, OSError, EOFError) as error:  # perhaps for want of another process
+            # A process that dies breaks the others' collectives: what is raised here may be no more
+            # than the echo. Where all fail alike it is the cause itself, and raised as it is.
             told = isinstance(error, TeamError) or not self.members
             cause = None if told else cause_among(self.members)
             self.close()
@@ -116,11 +118,13 @@ class Team:
 
     def _start(self) -> None:
         with self._guarded():
+            # all first, then heard: each imports torch for seconds
             for rank in range(1, self.count):
                 share = Share(rank, self.count)
                 self.members.append(Member(share, self._device(rank), self.threads))
             for member in self.members:
                 member.hear()  # it is there
+        # a folder is ours alone; the port of a TCPStore, before, was every user's of the machine
         with tempfile.TemporaryDirectory(prefix="earlyprune-team-") as folder:
             file = os.path.join(folder, "meeting")
             with self.together("join", file=file):

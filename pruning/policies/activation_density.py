@@ -99,6 +99,7 @@ class ActivationDensityPruning(Policy):
         """The action that leaves each layer its share; None if it changes no layer."""
         last, layout = history.last, history.layout
         counts = layout.counts(last.alive)
+        # np.rint would round halves to even numbers: 2.5 units to 2, 3.5 to 4
         wanted = np.floor(counts * self.of_layers(last, layout) + 0.5).astype(np.int64)
         keep = np.minimum(np.maximum(wanted, self.least), counts)
         own, size = last.probes[self.density.key], last.probes[_L1.key]
@@ -159,6 +160,7 @@ class ActivationDensityPruning(Policy):
     def _end(self, course: Densities, epochs: int | None) -> int | None:
         """After how many epochs the stage with these ADs [epochs, layers] ended, if it did."""
         window, shortest, longest = self.stages(epochs)
+        # Nothing is remembered from epoch to epoch: whether it ended before is seen by going back.
         for length in range(shortest, len(course) + 1):
             if length >= longest or settled(course[:length], window, self.tolerance):
                 return length

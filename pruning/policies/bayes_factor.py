@@ -90,7 +90,7 @@ class BayesFactor(Policy):
     def _open(self, history: History) -> bool:
         if self.gate == "open":
             return True
-        rounds = history.records[1:]
+        rounds = history.records[1:]  # rounds come after epochs: the untrained network is none
         asked = rounds[-1:] if self.gate == "propose" else rounds[-2:-1]
         return not asked or self._log_factor(asked[0]) > math.log(self.beta)
 

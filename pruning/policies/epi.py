@@ -27,7 +27,8 @@ NARROW = 100
 paper's ResNets have 230 and more."""
 
 NARROW_THRESHOLD = 0.9
-"""Crossed in 42 of 48 trainings with 42 units a layer, by ``benchmarks.fidelity epi`` [G]."""
+"""Crossed in 42 of 48 trainings with 42 units a layer, by ``benchmarks.fidelity epi`` [G]; 0.94,
+the default before, in 26. How well they ended differed less than seeds do."""
 
 
 class EPI(Triggered):
@@ -106,6 +107,7 @@ def epi(counts: Sequence[Counts | None], window: int) -> float | None:
     if len(recent) <= window or any(count is None for count in recent):
         return None
     *before, now = (count for count in recent if count is not None)
+    # exact: at a plateau a last bit that depends on the order would decide whether it fell
     return math.fsum(similarity(now, past) for past in before) / window
 
 

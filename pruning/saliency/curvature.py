@@ -38,6 +38,8 @@ def hessian_gradient(
         _set_modes(model, statistics)
         batches = list(sample.batches())
         share = 1 / len(batches)
+        # Two rounds over the batches, as the product needs the whole g: to keep the graphs of the
+        # first one would take the memory of all batches at once.
         first = _total(_gradient(model, sample, batch, asked) for batch in batches)
         first = [share * gradient for gradient in first]
         second = _total(_product(model, sample, batch, asked, first) for batch in batches)

@@ -1,4 +1,8 @@
-"""The synaptic flow of a network: what ones put in do to what comes out, all weights positive."""
+"""The synaptic flow of a network: what ones put in do to what comes out, all weights positive.
+
+In double precision: nothing normalises it. The flow of an untrained ResNet-50 comes to 1e65, of a
+DenseNet-121 to 1e85, and single precision ends at 1e38.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +89,7 @@ def _linear(model: nn.Module) -> nn.Module:
             like = next(twin.parameters())
             module.running_mean = like.new_zeros(module.num_features)
             module.running_var = like.new_ones(module.num_features)
+            # else instance norms go by their input, even in evaluation: the flow was 0 behind them
             module.track_running_stats = True
         elif isinstance(module, nn.Hardtanh):
             module.max_val = math.inf

@@ -105,6 +105,7 @@ class Watcher:
             for key in late:
                 self._add(key, site, owners, activation, gradient)
 
+        # after the pass only the map's graph holds it: without a backward pass it goes with that
         waiting = _Waiting(feature_map, arrived)
         feature_map.register_hook(waiting)  # type: ignore[no-untyped-call]
         return waiting.copy

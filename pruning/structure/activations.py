@@ -81,13 +81,13 @@ class Tracker(TorchFunctionMode):
         if site and isinstance(out, Tensor) and self._fits(site, out):
             if effect != "none":
                 self._known[id(out)] = ref(out), site, self._see(site, out)
-            elif not self._at(out):
+            elif not self._at(out):  # `contiguous` may give back its argument, with its forewarning
                 self._known[id(out)] = ref(out), site, None
         return out
 
     def _at(self, tensor: Tensor) -> Site | None:
         """Where a tensor came out, None if that is not known."""
-        found = self._known.get(id(tensor))
+        found = self._known.get(id(tensor))  # an id may be a later tensor's by now
         return found[1] if found and found[0]() is tensor else None
 
     def _site(
@@ -106,6 +106,7 @@ class Tracker(TorchFunctionMode):
         if name in _PRODUCTS and len(known) == 2:
             (small, gate), (large, weighed) = sorted(known, key=lambda pair: pair[0].numel())
             if small.numel() < large.numel():
+                # squeeze-and-excitation: a sigmoid that weighs a map is no activation of its units
                 self.gates.add(gate)
                 return weighed
         if not known:

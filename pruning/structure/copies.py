@@ -28,6 +28,8 @@ def copy_model(model: nn.Module, tensor: Callable[[Tensor], Tensor]) -> nn.Modul
     No memory is copied unless `tensor` does. Hooks are left behind, so running the copy has no side
     effects. Parameters of the copy do not require gradients.
     """
+    # deepcopy takes what stands in its memo, by id, instead of copying: our tensors, and no hooks,
+    # as running the copy would call the user's.
     memo: dict[int, Any] = {}
     for p in model.parameters():
         memo[id(p)] = nn.Parameter(tensor(p.detach()), requires_grad=False)

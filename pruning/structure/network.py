@@ -97,7 +97,7 @@ class Network:
         ids = np.unique(np.fromiter(unit_ids, dtype=np.int64))
         if not ids.size:
             return
-        if self.masks:
+        if self.masks:  # they have the shapes of the weights, and no cut slices them
             raise ValueError("single weights are held at zero: no units can be removed any more")
         total = self.layout.total
         if ids[0] < 0 or ids[-1] >= total:
@@ -128,6 +128,7 @@ class Network:
 
     def hold(self, masks: Mapping[str, Tensor]) -> None:
         """Keep the weights these masks leave out at zero, whatever the optimizer does."""
+        # one hook for all masks to come: it looks at those that are held when a step ends
         if self.optimizer is not None and not self.masks:
             self.optimizer.register_step_post_hook(lambda *_: set_to_zero(self.model, self.masks))
         self.masks = dict(masks)
@@ -182,6 +183,7 @@ class Network:
 
     def _current(self) -> Iterable[tuple[str, int, list[Slice]]]:
         tensors = self.model.state_dict(keep_vars=True)
+        # sorted: where maps of several groups are concatenated, it need not be in the groups' order
         gone = {
             axis: np.sort(index[~self._alive[unit]])
             for axis, (unit, index) in self.units.axes.items()

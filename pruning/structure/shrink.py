@@ -70,6 +70,7 @@ def _cuts(units: Units, alive: Bools, keep: Bools, tensors: Mapping[str, Tensor]
     """Which current positions stay, for every tensor and dimension that loses some."""
     cuts: dict[str, Cut] = {}
     for (name, dim), (unit, index) in units.axes.items():
+        # sorted: where maps of several groups are concatenated, it need not be in the groups' order
         gone = np.sort(index[~alive[unit]])
         drop = index[alive[unit] & ~keep[unit]]
         if drop.size:
@@ -82,6 +83,8 @@ def _cuts(units: Units, alive: Bools, keep: Bools, tensors: Mapping[str, Tensor]
 
 def _select(tensor: Tensor, cut: Cut) -> Tensor:
     """The entries that stay, in the memory format that was."""
+    # Selecting makes a contiguous tensor: channels-last would be lost. Strides say the order of the
+    # dimensions; where two are equal, as with one input channel, the larger one is the outer.
     dims = range(tensor.dim())
     order = sorted(dims, key=lambda d: (tensor.stride(d), tensor.shape[d]), reverse=True)
     dense = tensor.detach().permute(order)
@@ -126,6 +129,7 @@ def _fits(state: Any, parameter: Tensor, cut: Cut) -> bool:
     """Whether a state tensor lies like its parameter, or has one entry where that has many."""
     if not isinstance(state, Tensor) or state.dim() != parameter.dim():
         return False
+    # 1: Adafactor keeps sums over rows and over columns
     return all(state.shape[d] in (1, parameter.shape[d]) for d in cut)
 
 
@@ -137,7 +141,7 @@ def _check_optimizer(
         raise ValueError(f"optimizer {kind} keeps one flat history that cannot lose units")
     for name, tensor in tensors.items():
         for key, state in optimizer.state.get(tensor, {}).items():
-            whole = isinstance(state, Tensor) and state.numel() > 1
+            whole = isinstance(state, Tensor) and state.numel() > 1  # not a count of steps
             if whole and not _fits(state, tensor, cuts[name]):
                 raise ValueError(
                     f"optimizer {kind}: state {key!r} of {name}, {tuple(state.shape)}, "

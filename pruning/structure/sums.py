@@ -86,5 +86,6 @@ class UnitSums:
                 rows.append(value.sum(others, dtype=dtype) if others else value.to(dtype))
         if not rows:
             return torch.zeros(self._total, device=self._device)
+        # index_add would add in any order on a GPU; without `unsafe` this waits there for a check
         entries = torch.cat(rows)[self._places]
         return torch.segment_reduce(entries, "sum", lengths=self._runs, unsafe=True, initial=0.0)

@@ -52,6 +52,7 @@ def _survey(network: Network, copy: nn.Module, args: tuple[Any, ...]) -> Survey:
     with tracker:
         copy(*args)
     best: list[Site | None] = [None] * len(network.units.groups)
+    # a set of names has another order in every process
     for site in sorted(sites - tracker.gates, key=lambda site: (KINDS.index(site.kind), site)):
         for group in units.groups_at(site):
             best[group] = best[group] or site

@@ -3,6 +3,18 @@
 Every entry of every weight along its channel dimensions is a node; what torch-pruning says must be
 removed together is tied, and so are the channels inside one group of a grouped convolution. The
 connected components are the units, and units that lie in the same tensors form a group.
+
+Kept true: nothing is guessed. Where units reach the output, a layer that mixes them, or a place to
+which they cannot be followed, the nodes are tainted with the reason, and every unit with a tainted
+node stays. Names and order follow the order of the modules, so ids are the same in every process.
+What is found is a claim; ``verify`` proves it. Only `trace_units` calls this, with a copy of its
+own: torch-pruning leaves it in evaluation mode.
+
+torch-pruning traces and does no more. Its cuts make new parameters behind the optimizer's back and
+its numbers are those after the last cut; from a description in dense numbering, slicing optimizers
+and replaying stored cuts are index arithmetic. Its own walk over its graph was tried (see `walk`).
+Its fault still: one layer on which its mappings fail (IndexError at LSTM and GRU, ZeroDivisionError
+in shufflenet_v2, TypeError in swin_s and dpn68) costs the whole network.
 """
 
 from __future__ import annotations
@@ -24,6 +36,7 @@ from pruning.structure.units import Group, Role, Slice, Units, UntraceableError
 from pruning.structure.walk import LostError, Step, follow
 
 _PRODUCERS = (_ConvNd, nn.Linear)
+# A unit of zeros is not nothing to these: it counts in a norm, or goes into every output.
 _MIXERS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.LSTM)
 
 
@@ -40,7 +53,7 @@ class Tracer:
         self._producers: dict[tuple[str, int], str] = {}
         self._channels: dict[tuple[nn.Module, bool], Ints | None] = {}
         self._taints: list[tuple[Ints, str]] = []
-        model.requires_grad_(True)
+        model.requires_grad_(True)  # torch-pruning reads autograd's graph: frozen, there is none
         try:
             self._follow(model, args)
         except Exception as error:
@@ -74,6 +87,8 @@ class Tracer:
             try:
                 for step in follow(graph, module, len(roots)):
                     self._join(roots[step.root], step)
+                    # Reached whole, its own walk would find the same. Reached in part, as behind a
+                    # channel shuffle, it has channels of which this walk knows nothing.
                     if step.out and len(np.unique(step.index)) == self._width(step.target.module):
                         seen.add(step.target.module)
             except LostError as error:
@@ -97,6 +112,8 @@ class Tracer:
             self._tie(roots, nodes, index)
 
     def _tie(self, roots: Ints, nodes: Ints, index: Ints) -> None:
+        # Seen behind channel shuffles and GLU. An IndexError here would cost the whole network, a
+        # negative index would pass for another unit's.
         if index.max() >= len(nodes) or index.min() < 0:
             raise LostError("torch-pruning maps its units beyond a tensor's end")
         self._ties.tie(roots, nodes[index])
@@ -133,6 +150,7 @@ class Tracer:
             if tensor is None:
                 continue
             if id(tensor) not in self._name_of:
+                # A parametrization makes it anew at every access: a cut of it would not last.
                 reason = f"{self._modules[module]}.{key} is computed from other parameters"
                 axes.append(self._ties.axis((self._modules[module], key), tensor.shape[dim]))
                 self._taints.append((axes[-1], reason))
@@ -181,6 +199,7 @@ class Tracer:
                 if at == name or at.startswith(name + "."):
                     nodes = self._channels.get((module, True))
                     if nodes is not None:
+                        # the first reason is the one that is told: here the user's own wish
                         self._taints.insert(0, (nodes, "protected"))
         labels = self._ties.labels()
         reasons: dict[int, str] = {}
@@ -194,6 +213,8 @@ class Tracer:
         for k, owners in enumerate(owner):
             for unit in np.unique(owners).tolist():
                 lies_in.setdefault(unit, []).append(k)
+        # by the tensors they lie in: of a layer that is summed with a concatenation there are two
+        # groups, `sum` and `sum#2`
         alike: dict[tuple[int, ...], list[int]] = {}
         for unit, where in lies_in.items():
             alike.setdefault(tuple(where), []).append(unit)
@@ -201,7 +222,7 @@ class Tracer:
         found = []
         for signature, members in alike.items():
             made_by = [k for k in signature if axes[k] in self._producers]
-            if not made_by:
+            if not made_by:  # such as the network's input, where it is concatenated
                 continue
             first = min(made_by, key=lambda k: (self._rank[self._producers[axes[k]]], k))
             ids, at = np.unique(owner[first], return_index=True)

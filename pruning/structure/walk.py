@@ -54,6 +54,7 @@ def follow(graph: tp.DependencyGraph, module: nn.Module, size: int) -> Iterator[
             continue
         seen.add(key)
         walked += len(indices)
+        # its mapping for heads of grouped-query attention forgets whose channels they were
         if walked > _LIMIT or any(i.root_idx is None for i in indices):
             raise LostError("torch-pruning loses track of its units")
         pairs = np.array([(i.idx, i.root_idx) for i in indices], dtype=np.int64)

@@ -149,6 +149,7 @@ class _Transformed(Dataset[Any]):
         return len(self.dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        # no devices: by default CUDA's states are saved too, which a forked loader may not touch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(self.seed, index))
             sample, label = self.dataset[index]

@@ -67,7 +67,7 @@ class Training:
         self.data = open_data(task, self.device)
         weight = _weight(group.share, min(task.batch_size, len(self.data.train)))
         self._weight = torch.tensor(weight, dtype=torch.float32, device=self.device)
-        _warm_up()
+        _warm_up()  # before the clock runs: the process's cost, not this trial's
         with self.meter.section("startup"):
             model = open_model(task, self.data, seed).to(self.device)
             if task.channels_last:
@@ -150,14 +150,17 @@ class Training:
         batches = self.data.train.shuffled(self.task.batch_size, self.seed, number, share)
         with self.group.wrapped(self.model, self._loss) as loss_of:
             for step, batch in enumerate(batches):
+                # at the middle of the step: at its end a cosine's last step would have rate 0
                 factor = self.task.schedule.factor(number + (step + 0.5) / steps, self.task.epochs)
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.task.optimizer.lr * factor
                 loss, correct, count = loss_of(batch)
+                # several processes add up their gradients: each mean counts by its share
                 loss.backward(self._weight)  # type: ignore[no-untyped-call]
                 self.pruner.after_backward()
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
+                # on the device: a number read here would make every step wait for the GPU
                 total += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
         loss_sum, correct_sum, count_sum = self.group.sum(total).tolist()
         return {"train_loss": loss_sum / count_sum, "train_accuracy": correct_sum / count_sum}
@@ -193,6 +196,7 @@ class Training:
         """Deterministic algorithms while this training runs, if the task wants them."""
         before = torch.are_deterministic_algorithms_enabled()
         warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+        # a warning only: of some functions CUDA has no deterministic form, and they should train
         torch.use_deterministic_algorithms(self.task.deterministic, warn_only=True)
         try:
             yield

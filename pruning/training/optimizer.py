@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import Field
-from torch import nn
 
 from pruning.settings import Settings
+
+if TYPE_CHECKING:  # a task is read, and refused, without torch
+    import torch
+    from torch import nn
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -34,6 +36,8 @@ class OptimizerSpec(Settings):
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer over all trainable parameters, in two groups: matrices and vectors."""
+        import torch
+
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         vectors_decay = self.weight_decay if self.decay_vectors else 0.0
         groups = [

@@ -58,6 +58,7 @@ def resume(
     that train it together from now on; how many did so before does not matter.
     Raises ValueError if the snapshot is of another task or seed, or the records do not reach it.
     """
+    # safetensors reads metadata from files only, so from bytes it is read as the format says
     header = json.loads(
         json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["snapshot"]
     )
@@ -70,6 +71,7 @@ def resume(
     training = Training(task, seed, probes, device, group)
     for epoch, content, warnings in header["actions"]:
         action = from_json(content, warnings)
+        # the shapes alone: what a mask or new weights made of the values is in the snapshot
         if not isinstance(action, Mask):
             training.pruner.network.remove(action.units)
         training.pruner.actions.append((epoch, action))
@@ -116,6 +118,7 @@ def packed(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
     apart = {}
     for name, value in tensors.items():
         own = value.detach().cpu().contiguous()
+        # safetensors refuses tensors that share memory
         apart[name] = own.clone() if own.data_ptr() in seen else own
         seen.add(own.data_ptr())
     return save(apart, metadata=metadata)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pruning.errors import InputError, one_line
 from pruning.foreign import foreign
-from pruning.policies import Policy
-from pruning.policies.registry import policy as parse_policy
 from pruning.training.task import Task
 from sweeps.file.grid import expand
 from sweeps.file.spaces import Space, filled, kind_of, spaces
 from sweeps.file.trials import TrialSpec
+
+if TYPE_CHECKING:
+    from pruning.policies import Policy
 
 TASK = "task:"
 """How the places of the task's spaces begin, among those of a policy."""
@@ -81,6 +82,8 @@ class Entry:
             raise InputError(f"{self.where}.{refusal}")
 
     def _policy(self, given: Any) -> Policy:
+        from pruning.policies.registry import policy as parse_policy  # with torch: not before here
+
         try:
             return parse_policy(given, self.where)
         except InputError:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
 from pruning.errors import InputError, unknown
-from pruning.policies import Policy
-from pruning.policies.registry import specify
 from pruning.settings import Settings, digest
 from pruning.training.task import Task
 from sweeps.file.entries import Entry, take_out, walk
@@ -20,6 +18,9 @@ from sweeps.file.search import Search
 from sweeps.file.trials import TrialSpec
 from sweeps.results.rows import CURVES, OBJECTIVES
 from sweeps.sharing.resources import Resources
+
+if TYPE_CHECKING:
+    from pruning.policies import Policy
 
 
 class Sweep(Settings):
@@ -147,7 +148,7 @@ class Sweep(Settings):
         for entry in self.entries:
             for values in entry.outside():
                 for spec in entry.at(values, self.seeds[0]).line():
-                    name = digest([spec.task.identity(), specify(spec.policy)])
+                    name = digest([spec.task.identity(), spec.setting])
                     found.setdefault(name, (entry.where, spec.task, spec.policy))
         return list(found.values())
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pruning.policies import Policy
-from pruning.policies.registry import specify
 from pruning.settings import digest
 from pruning.training.task import Task
+
+if TYPE_CHECKING:  # torch takes seconds to import, and a file may be refused before
+    from pruning.policies import Policy
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class TrialSpec:
     @cached_property
     def setting(self) -> dict[str, Any]:
         """The policy as a sweep file writes it, defaults left out."""
+        from pruning.policies.registry import specify
+
         return specify(self.policy)
 
     @property

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pruning.errors import InputError
 from sweeps.results.rows import COLUMNS, METRICS, Row, describe
 
 TEXTS = ("trial", "policy", "settings", "status", "reason")
@@ -49,17 +46,6 @@ def to_parquet(rows: Iterable[Row]) -> bytes:
     out = io.BytesIO()
     pq.write_table(table.set_column(place, "prune_epochs", epochs), out)
     return out.getvalue()
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. Raises InputError if it cannot be written."""
-    unfinished = path.parent / f".{path.name}.{os.getpid()}.part"
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _kind(column: str) -> str:

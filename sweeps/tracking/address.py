@@ -30,6 +30,12 @@ class AwayError(TrackingError):
     """A tracking address that may be right, while nothing answers there now."""
 
 
+def database_in(folder: Path) -> str:
+    """The address of an SQLite database in a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
 def check_tracking(uri: str) -> None:
     """Raise `TrackingError` if MLflow cannot be spoken to at this address, within about 10 s.
 

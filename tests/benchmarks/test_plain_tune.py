@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks import plain_tune
+from benchmarks.sharing import plain_tune
 from cluster.connection import ray_session
 from pruning.training.trial import Trial
 from sweeps.file.sweep import Sweep

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import replay, scale, sharing
+from benchmarks.sharing import __main__ as sharing
+from benchmarks.sharing import replay, scale
 from sweeps.file.sweep import Sweep
 
 

@@ -18,9 +18,9 @@ from kuberay_rules import QUEUE, check, load
 from kubernetes_models import RuleError
 from typer.testing import CliRunner
 
-from cluster.kuberay.command import manifest
 from cluster.kuberay.names import object_name
 from cluster.kuberay.options import Size, worker_size
+from earlyprune.commands.manifest import manifest
 from pruning.errors import InputError
 from sweeps.sharing.resources import Resources
 

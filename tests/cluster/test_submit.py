@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.commands import environment, lasting, without_secret
 from cluster.jobs import Jobs
 from cluster.package import pack, within
+from cluster.submission import Submission, environment, lasting, without_secret
 from pruning.errors import InputError
 
 TASK = {"model": "small_cnn", "data": "digits", "epochs": 2}
@@ -73,6 +73,25 @@ def test_no_password_on_a_command_line_that_others_can_read() -> None:
         without_secret("--study", "postgresql://me:s3cret@host/studies")
     refused(error, "--study: 'postgresql://me:***@host/studies' is not allowed")
     assert "s3cret" not in str(error.value)
+
+
+def test_what_is_sent_is_the_command_and_its_surroundings(tmp_path: Path) -> None:
+    needed = tmp_path / "needed.txt"
+    needed.write_text("")
+    head, storage, mlflow = "http://head:8265", "s3://bucket/runs", "http://mlflow:5000"
+    sent = Submission.of(head, storage, mlflow, None, ["task.epochs=3"], ["A=b"], needed)
+    run = ["python", "-m", "earlyprune", "run", "sweep.yaml", "--storage", storage]
+    assert sent.command(Path("sweep.yaml")) == [
+        *run,
+        *("--tracking-uri", mlflow, "--set", "task.epochs=3"),
+    ]
+    assert sent.surroundings(tmp_path) == {
+        "working_dir": str(tmp_path),
+        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60", "A": "b"},
+        "uv": str(needed),
+    }
+    with pytest.raises(InputError, match="--requirements: there is no file 'none'"):
+        Submission.of(head, storage, None, None, [], [], Path("none"))
 
 
 def test_the_sweep_file_and_what_it_names_travel(tmp_path: Path) -> None:

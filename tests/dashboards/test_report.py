@@ -21,7 +21,7 @@ from dashboards.report.page import to_json
 from dashboards.report.ranges import usual
 from dashboards.report.secrets import without_secrets
 from dashboards.report.text import number, share
-from earlyprune import app
+from earlyprune.commands import app
 from pruning.errors import InputError
 from sweeps.storage.store import Store
 

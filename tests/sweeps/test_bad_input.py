@@ -11,7 +11,7 @@ import pytest
 import ray
 from sweep_files import changed, write
 
-import earlyprune
+from earlyprune.__main__ import main
 
 
 def refused(
@@ -22,7 +22,7 @@ def refused(
     monkeypatch.setattr("ray.init", lambda *_, **__: pytest.fail("Ray was started"))
     monkeypatch.setattr(sys, "argv", ["earlyprune", *arguments])
     with pytest.raises(SystemExit) as exit_:
-        earlyprune.main()
+        main()
     printed = capsys.readouterr()
     assert exit_.value.code == 2
     assert printed.out == ""

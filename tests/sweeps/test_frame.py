@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 import earlyprune
+from earlyprune.commands import app
 from pruning import InputError
-from sweeps.results.frame import frame, to_parquet, write
+from sweeps.results.frame import frame, to_parquet
+from sweeps.results.output import write
 from sweeps.results.rows import COLUMNS, METRICS, Row, row, to_csv
 from sweeps.storage.store import Store
 
@@ -133,16 +135,16 @@ def test_load_reads_a_sweep_that_is_running(tmp_path: Path) -> None:
 def test_results_in_a_file(form: str, tmp_path: Path) -> None:
     place = tmp_path / "found"
     asked = ["results", *stored(tmp_path / "runs"), "--format", form]
-    done = CliRunner().invoke(earlyprune.app, [*asked, "--output", str(place)])
+    done = CliRunner().invoke(app, [*asked, "--output", str(place)])
     assert (done.exit_code, done.output) == (0, "")
     if form == "parquet":
         assert list(pd.read_parquet(place)["trial"]) == ["dense-s1", "dense-s0"]
-        bare = CliRunner().invoke(earlyprune.app, asked)
+        bare = CliRunner().invoke(app, asked)
         assert isinstance(bare.exception, InputError)
         assert "--output" in str(bare.exception)
     else:
         text = place.read_text()
         assert text.index("dense-s1") < text.index("dense-s0")
         if form != "table":
-            shown = CliRunner().invoke(earlyprune.app, asked)
+            shown = CliRunner().invoke(app, asked)
             assert shown.output == text + "\n"

@@ -12,8 +12,8 @@ from rich.console import Console
 from sweep_files import changed
 from typer.testing import CliRunner
 
-import earlyprune
 from dashboards.tables import oracle_table
+from earlyprune.commands import app
 from pruning import InputError
 from pruning.policies import EPI
 from sweeps.file.sweep import Sweep
@@ -302,7 +302,7 @@ def stored(folder: Path, rows: list[Row]) -> list[str]:
 
 
 def said(*arguments: str) -> str:
-    done = CliRunner().invoke(earlyprune.app, arguments)
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -10,7 +10,7 @@ from in_process import announce, train
 from sweep_files import changed
 from typer.testing import CliRunner, Result
 
-import earlyprune
+from earlyprune.commands import app
 from pruning.errors import InputError
 from sweeps.file.sweep import Sweep
 from sweeps.storage.store import Store
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def call(folder: Path, *arguments: str, answer: str | None = None) -> Result:
     command = ["store", *arguments, "--storage", str(folder)]
-    result = CliRunner().invoke(earlyprune.app, command, input=answer)
+    result = CliRunner().invoke(app, command, input=answer)
     if isinstance(result.exception, InputError):
         raise result.exception
     return result

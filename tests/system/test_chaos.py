@@ -18,7 +18,7 @@ from processes import below, gone, kill
 from sweeping import ROOT, facts
 
 from benchmarks.chaos.verdict import TIMES
-from benchmarks.sharing import trainings
+from benchmarks.trained import trainings
 from sweeps.results.rows import METRICS
 from sweeps.storage.store import Store
 

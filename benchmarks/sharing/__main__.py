@@ -22,12 +22,13 @@ from typing import Any
 import yaml
 
 from benchmarks.output import command, made, table, write_json
-from benchmarks.plain_tune import FINALS
+from benchmarks.sharing.plain_tune import FINALS
+from benchmarks.trained import trainings
 from sweeps.judging.table import read_rows
 from sweeps.results.rows import Row
 from sweeps.storage.store import Store
 
-QUICKSTART = Path(__file__).parents[1] / "sweeps/configs/quickstart.yaml"
+QUICKSTART = Path(__file__).parents[2] / "sweeps/configs/quickstart.yaml"
 THRESHOLDS = [round(0.80 + 0.01 * step, 2) for step in range(20)]
 EPI = {
     "policy": "epi",
@@ -80,22 +81,10 @@ def swept(config: Path, folder: Path, *options: str) -> dict[str, Any]:
     }
 
 
-def trainings(store: Store) -> list[int]:
-    """How often each stored epoch was trained, the untrained networks left out."""
-    found = []
-    for entry in store.files.entries("paths"):
-        _, path, name = entry.name.split("/")
-        kind, _, number = name.partition("-")
-        if kind == "record" and int(number):
-            stored = store.record(path, int(number))
-            found.append(stored.trained if stored else 0)
-    return found
-
-
 def plain(config: Path, folder: Path, *options: str) -> dict[str, Any]:
     """The study as plain Ray Tune."""
     result = folder / "plain.json"
-    wall = timed("benchmarks.plain_tune", str(config), "--json", str(result), *options)
+    wall = timed("benchmarks.sharing.plain_tune", str(config), "--json", str(result), *options)
     found = json.loads(result.read_text(encoding="utf-8"))
     return {
         "wall": wall,

@@ -5,7 +5,7 @@ epochs of 90, one layer of rising width, networks of rising size, and more and m
 The saliencies are drawn: curves that fall to a value of their own, and noise. "fit" is what the
 hyperparameters take, "decide" the rest: posterior, samples and greedy step.
 
-    python -m benchmarks.forecast_scale --json forecast-scale.json
+    python -m benchmarks.speed forecast-scale --json forecast-scale.json
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def in_a_fresh_process(case: Case) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.forecast_scale",
+        prog="python -m benchmarks.speed forecast-scale",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     header += ["peak MiB", "of it own"]
     print(table(header, rows))
     if given.json:
-        where = made("CPU, 1 thread", command("benchmarks.forecast_scale", arguments))
+        where = made("CPU, 1 thread", command("benchmarks.speed", ["forecast-scale", *arguments]))
         write_json(given.json, {"benchmark": "forecast_scale", **where, "rows": results})
     return 0
 

@@ -4,7 +4,7 @@ The tree, the rides and the riders are the real ones; training and storage are s
 fail. Printed: what a decision of the tree takes, memory, and the makespan against the bound that
 no schedule beats: the longest path, and the total work over the GPUs.
 
-    python -m benchmarks.scale --json scale.json
+    python -m benchmarks.sharing.scale --json scale.json
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from statistics import mean, quantiles
 from typing import Any, ClassVar, cast
 
 from benchmarks.output import command, made, table, write_json
-from benchmarks.stand_ins import Memory, NoTrainer, Shelf
+from benchmarks.sharing.stand_ins import Memory, NoTrainer, Shelf
 from pruning import Policy, Prune
 from pruning.history import History
 from pruning.training.task import Task
@@ -156,7 +156,7 @@ class Cluster:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scale",
+        prog="python -m benchmarks.sharing.scale",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = simulate(given)
     print(table(["figure", "value"], [[name, shown(value)] for name, value in figures.items()]))
     if given.json:
-        where = made("CPU, 1 thread", command("benchmarks.scale", arguments))
+        where = made("CPU, 1 thread", command("benchmarks.sharing.scale", arguments))
         write_json(given.json, {"benchmark": "scale", **where, **figures})
     return 0
 

@@ -3,7 +3,7 @@
 Every trial is one call of ``train``, from its first epoch to its last, under Ray's own MLflow
 callback and Tune's default loggers; an epoch's work is earlyprune's, so results compare exactly.
 
-    python -m benchmarks.plain_tune sweeps/configs/quickstart.yaml --set task.epochs=4
+    python -m benchmarks.sharing.plain_tune sweeps/configs/quickstart.yaml --set task.epochs=4
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def run(sweep: Sweep, folder: Path, *, reuse_actors: bool = False) -> PlainResul
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.plain_tune",
+        prog="python -m benchmarks.sharing.plain_tune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

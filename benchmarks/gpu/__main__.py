@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.packages import missing, provide
+from benchmarks.gpu.packages import missing, provide
 
 TESTS = ("tests/pruning", "-m", "gpu", "--continue-on-collection-errors", "-p", "no:cacheprovider")
 TESTS_SECONDS = 150
@@ -57,7 +57,9 @@ def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], begun: fl
     """Everything after the packages are there: tests, runs, table and JSON."""
     import torch
 
-    from benchmarks import gpu_plan, gpu_report, gpu_runs
+    from benchmarks.gpu import report
+    from benchmarks.gpu.plan import full, tiny
+    from benchmarks.gpu.runs import Runs
     from benchmarks.output import command, made, write_json
 
     gpu = torch.cuda.is_available()
@@ -65,15 +67,15 @@ def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], begun: fl
         print("error: --cifar: CIFAR-10 as npz is needed on a GPU", file=sys.stderr)
         return 2
     device = torch.device("cuda" if gpu else "cpu")
-    plan = gpu_plan.full(given.cifar) if gpu else gpu_plan.tiny(given.cifar)
+    plan = full(given.cifar) if gpu else tiny(given.cifar)
     torch.backends.cudnn.benchmark = True
     if not gpu:
         torch.set_num_threads(1)
-    name, figures = gpu_report.describe(device)
+    name, figures = report.describe(device)
     summary: dict[str, Any] = {
         "benchmark": "gpu",
         "gpu": gpu,
-        "note": "" if gpu else gpu_report.NO_GPU,
+        "note": "" if gpu else report.NO_GPU,
         **made(name, command("benchmarks.gpu", arguments)),
         "device_figures": figures,
         "data": "CIFAR-10" if given.cifar else "digits",
@@ -93,7 +95,7 @@ def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], begun: fl
     def done(row: dict[str, Any]) -> None:
         rows.append(row)
         save()
-        print("  ".join([*gpu_report.line(row), row["status"], row["reason"]]), flush=True)
+        print("  ".join([*report.line(row), row["status"], row["reason"]]), flush=True)
 
     save()
     with (given.out / "epochs.jsonl").open("w", encoding="utf-8") as file:
@@ -102,10 +104,10 @@ def run_benchmark(given: argparse.Namespace, arguments: Sequence[str], begun: fl
             print(json.dumps(line), file=file, flush=True)
 
         deadline = begun + 60 * given.minutes
-        runs = gpu_runs.Runs(plan, given.seed, device, deadline, log, done, given.epochs)
+        runs = Runs(plan, given.seed, device, deadline, log, done, given.epochs)
         summary["calibration"] = runs.all()
     save()
-    whole = gpu_report.text(rows, name, gpu)
+    whole = report.text(rows, name, gpu)
     (given.out / "table.txt").write_text(whole, encoding="utf-8")
     print(f"\n{whole}")
     tests_failed = summary.get("tests", {}).get("status", "").startswith("failed")

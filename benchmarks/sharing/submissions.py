@@ -4,7 +4,7 @@ Real jobs: each is a command of its own with its own driver, and trains an epoch
 one sweep more at the same moment, which must be started once. Drivers wait for their share of the
 head's memory, so that it holds however many come. Needs Linux, root and iproute2.
 
-    python -m benchmarks.submissions --json submissions.json
+    python -m benchmarks.sharing.submissions --json submissions.json
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.chaos.machines import Machines
 from benchmarks.chaos.ray_nodes import SERVER, RayNodes
 from benchmarks.chaos.servers import Server, mlflow
 from benchmarks.output import command, made, table, write_json
-from benchmarks.sharing import trainings
+from benchmarks.trained import trainings
 from cluster.jobs import DRIVER_MEMORY, Jobs
 from sweeps.judging.table import read_rows
 from sweeps.storage.store import Store
@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         return client(Path(given.client[0]), given.client[1].split(","))
     with tempfile.TemporaryDirectory(prefix="submissions-") as folder:
         found = measure(Path(folder), given.sweeps, given.clients, given.drivers)
-    how = command("benchmarks.submissions", sys.argv[1:] if arguments is None else arguments)
+    how = command(
+        "benchmarks.sharing.submissions", sys.argv[1:] if arguments is None else arguments
+    )
     result = {**made("CPU, one head", how), **found}
     print(table(["figure", "value"], [[name, json.dumps(value)] for name, value in result.items()]))
     if given.json:
@@ -126,7 +128,7 @@ def submitted(
             [
                 sys.executable,
                 "-m",
-                "benchmarks.submissions",
+                "benchmarks.sharing.submissions",
                 "--client",
                 str(folder),
                 ",".join(own),

@@ -3,7 +3,7 @@
 The network is traced for real, its saliencies are drawn: noise that calms down a little. No rider
 ever prunes, so that each decides after every epoch; reading the store is part of the time.
 
-    python -m benchmarks.replay --json replay.json
+    python -m benchmarks.sharing.replay --json replay.json
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def write_history(store: Store, trunk: str, layout: Layout, epochs: int) -> None
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.replay",
+        prog="python -m benchmarks.sharing.replay",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"ResNet-50: {len(layout.names)} groups, {layout.total:,} units")
     print(table(["riders", "epochs", "s", "ms a rider and epoch"], rows))
     if given.json:
-        where = made("CPU, 1 thread", command("benchmarks.replay", arguments))
+        where = made("CPU, 1 thread", command("benchmarks.sharing.replay", arguments))
         units = {"groups": len(layout.names), "units": layout.total}
         write_json(given.json, {"benchmark": "replay", **where, **units, **figures})
     return 0

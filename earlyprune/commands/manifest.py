@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pruning.errors import InputError
+from earlyprune.commands.options import Config, read_sweep
 
 Many = list[str] | None
 
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 def manifest(
-    config: Annotated[Path, typer.Argument(help="The sweep file (YAML).")],
+    config: Config,
     image: Annotated[str, typer.Option(help="The container image, see cluster/Dockerfile.")],
     kind: Annotated[
         Kind, typer.Option(help="A RayJob that runs the sweep, or a RayCluster to submit it to.")
@@ -77,51 +77,42 @@ def manifest(
     output: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
 ) -> None:
     """Print a sweep's manifest for KubeRay, to be piped into kubectl apply -f -."""
-    from cluster.kuberay import addresses, options
-    from cluster.kuberay.manifest import ray_cluster, ray_job, to_yaml
-    from cluster.kuberay.names import checked, label, object_name
-    from cluster.kuberay.spot import spot_label
-    from sweeps.file.sweep import read
-
-    sweep = read(config, change or [])
+    sweep = read_sweep(config, change)
     _ = sweep.entries  # as wrong policies are better found here
-    of_a_job = {
-        "--storage": storage,
-        "--tracking-uri": tracking_uri,
-        "--study": study,
-        "--working-dir": working_dir,
-    }
-    if kind is Kind.cluster:
-        for option in filter(of_a_job.get, of_a_job):
-            raise InputError(f"{option}: is not of a cluster; give it to the job you submit to it")
-    memory = options.quantity("--worker-memory", worker_memory) if worker_memory else None
-    chosen = options.Options(
+    from cluster.kuberay.manifest import to_yaml
+    from cluster.kuberay.request import Request
+
+    request = Request(
         image=image,
-        head=options.Size(head_cpus, options.quantity("--head-memory", head_memory)),
-        worker=options.worker_size(sweep.resources, trials_per_worker, memory),
-        workers=options.workers(workers, queue),
-        namespace=checked("--namespace", namespace) if namespace else None,
-        spot=spot_label(spot) if spot else None,
-        nodes=dict(label("--node", text) for text in node or []),
-        volumes=addresses.volumes(volume or []),
-        secrets=tuple(checked("--secret", name) for name in secret or []),
-        service_account=checked("--service-account", service_account) if service_account else None,
-        queue=checked("--queue", queue) if queue else None,
+        storage=storage,
+        volumes=volume or (),
+        tracking_uri=tracking_uri,
+        study=study,
+        secrets=secret or (),
+        service_account=service_account,
+        workers=workers,
+        trials_per_worker=trials_per_worker,
+        worker_memory=worker_memory,
+        head_memory=head_memory,
+        head_cpus=head_cpus,
+        spot=spot,
+        nodes=node or (),
+        queue=queue,
         retries=retries,
         ttl=ttl,
-        working_dir=addresses.working_dir(working_dir) if working_dir else None,
+        working_dir=working_dir,
+        namespace=namespace,
     )
-    name = object_name(sweep.name)
     if kind is Kind.cluster:
-        text = to_yaml(ray_cluster(name, chosen))
+        objects = request.cluster(sweep)
     else:
-        lasting = addresses.run_arguments(
-            sweep, storage, chosen.volumes, tracking_uri, study, chosen.secrets
-        )
-        changes = [word for text in change or [] for word in ("--set", text)]
-        text = to_yaml(ray_job(name, config.read_text(), [*lasting, *changes], chosen))
+        objects = request.job(sweep, config.read_text(), change or [])
+    _print(to_yaml(objects), output)
+
+
+def _print(text: str, output: Path | None) -> None:
     if output:
-        from sweeps.results.frame import write
+        from sweeps.results.output import write
 
         write(output, text.encode())
     else:

@@ -5,7 +5,7 @@ network using Bayesian inference) on MNIST. A dense training and its pruned copi
 epoch by epoch, in one process and on one thread; a pruned epoch is compared with the dense one of
 its round, so that what slows the machine down slows both.
 
-    python -m benchmarks.epochs --mnist mnist.npz --json epochs.json
+    python -m benchmarks.speed epochs --mnist mnist.npz --json epochs.json
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pruning.policies.selection import Scope
 from pruning.training.loop import Training
 from pruning.training.task import Task
 
-QUICKSTART = Path(__file__).parents[1] / "sweeps/configs/quickstart.yaml"
+QUICKSTART = Path(__file__).parents[2] / "sweeps/configs/quickstart.yaml"
 RATIOS = (0.5, 0.7)
 SALIENCY = Magnitude(normalize="none")
 
@@ -143,7 +143,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.epochs",
+        prog="python -m benchmarks.speed epochs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in left_out:
         print(line)
     if given.json:
-        where = made("CPU, 1 thread", command("benchmarks.epochs", arguments))
+        where = made("CPU, 1 thread", command("benchmarks.speed", ["epochs", *arguments]))
         write_json(given.json, {"benchmark": "epochs", **where, "left_out": left_out, "rows": rows})
     return 0
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu_measure import Line, run
-from benchmarks.gpu_plan import LEAST_EPOCHS, Plan, policies
+from benchmarks.gpu.measure import Line, run
+from benchmarks.gpu.plan import LEAST_EPOCHS, Plan, policies
 from pruning.training.loop import Training
 
 Row = dict[str, Any]

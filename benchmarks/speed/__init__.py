@@ -1,0 +1,1 @@
+"""What a pruned epoch and a forecast cost; ``python -m benchmarks.speed --help``."""

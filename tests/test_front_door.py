@@ -1,0 +1,130 @@
+"""The front door opens at once: help and refusals wait for nothing heavy, names for their use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+import earlyprune
+import pruning
+from earlyprune.commands import app
+from pruning.pruner import Pruner
+
+ROOT = Path(__file__).parents[1]
+NEVER = {"ray", "mlflow", "optuna", "pandas", "plotly", "matplotlib", "sklearn", "boto3"}
+HEAVY = {*NEVER, "torch", "torchvision", "gpytorch"}
+SWEEP: dict[str, Any] = {
+    "name": "small",
+    "task": {"model": "small_cnn", "data": "digits", "epochs": 2},
+    "policies": ["dense"],
+}
+
+
+def loaded(*arguments: str) -> tuple[set[str], subprocess.CompletedProcess[str]]:
+    """The packages that a Python of its own has imported, and how it ended."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    names = (line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line)
+    return {name.partition(".")[0] for name in names}, done
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, *path, name)
+
+
+EVERY = [*commands(typer.main.get_command(app))]
+
+
+def test_the_walk_finds_the_commands() -> None:
+    assert {("run",), ("store", "prune"), ("manifest",), ("list",)} < set(EVERY)
+
+
+@pytest.mark.parametrize("command", EVERY, ids=" ".join)
+def test_help_loads_nothing_heavy(command: tuple[str, ...]) -> None:
+    found, done = loaded("-m", "earlyprune", *command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert " ".join(["earlyprune", *command]) in done.stdout
+    assert "typer" in found
+    assert not HEAVY & found
+
+
+COMMANDS: dict[str, list[str]] = {
+    "run": [],
+    "plan": [],
+    "submit": [],
+    "manifest": ["--image", "earlyprune:0.1.0"],
+}
+FILES = {
+    "not YAML": ("name: [", "not YAML"),
+    "no mapping": ("just text", "a sweep file is a mapping"),
+    "a misspelt field": ({**SWEEP, "polices": []}, "did you mean 'policies'"),
+    "a misspelt field of the task": (
+        {**SWEEP, "task": {**SWEEP["task"], "epoch": 2}},
+        "did you mean 'epochs'",
+    ),
+    "a wrong type": ({**SWEEP, "seeds": "one"}, "seeds: 'one' is not allowed"),
+}
+POLICIES = {
+    "an unknown policy": ({**SWEEP, "policies": ["densse"]}, "did you mean 'dense'"),
+    "a misspelt setting": (
+        {**SWEEP, "policies": [{"policy": "at_epoch", "epoch": 1, "ration": 0.5}]},
+        "did you mean 'ratio'",
+    ),
+}
+
+
+def refused(folder: Path, command: str, content: Any, said: str, *more: str) -> set[str]:
+    """What was imported to refuse this sweep file."""
+    file = folder / "sweep.yaml"
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    found, done = loaded("-m", "earlyprune", command, str(file), *COMMANDS[command], *more)
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert said in done.stderr
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_is_refused_without_torch(file: str, command: str, tmp_path: Path) -> None:
+    assert not HEAVY & refused(tmp_path, command, *FILES[file])
+
+
+def test_a_change_is_refused_without_torch(tmp_path: Path) -> None:
+    change = ("--set", "task.epochs")
+    assert not HEAVY & refused(tmp_path, "run", SWEEP, "key=value is needed", *change)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("file", POLICIES)
+def test_a_policy_is_refused_with_torch_alone(file: str, command: str, tmp_path: Path) -> None:
+    found = refused(tmp_path, command, *POLICIES[file])
+    assert "torch" in found
+    assert not NEVER & found
+
+
+def test_names_are_loaded_when_they_are_asked_for() -> None:
+    found, done = loaded("-c", "import earlyprune; print(earlyprune.load.__name__)")
+    assert done.stdout == "load\n"
+    assert not {*HEAVY, "pydantic", "numpy", "typer", "rich"} & found
+    assert {"load", "load_network", *pruning.__all__} == set(earlyprune.__all__)
+    assert all(callable(getattr(earlyprune, name)) for name in ("load", "load_network", "saliency"))
+    assert earlyprune.Pruner is Pruner
+    with pytest.raises(AttributeError, match="module 'earlyprune' has no attribute 'prunner'"):
+        _ = earlyprune.prunner
