@@ -19,7 +19,7 @@ PRUNING = [
     "errors randomness actions meter",
     "foreign",
     "names settings",
-    "structure",
+    "preprocessing structure",
     "history saliency forecast",
     "policies",
     "pruner",

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from pruning.errors import InputError, one_line
+from pruning.preprocessing import Preprocessing
 from pruning.randomness import generator
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
 from pruning.training.samples import Arrays, Sets
@@ -24,8 +25,8 @@ from pruning.training.task import Augment, DataSpec
 class Data:
     """Three splits, the shape of a sample and the number of classes.
 
-    normalize: mean and standard deviation that samples were given, a channel or feature each; None
-    where they have transforms of their own.
+    preprocessing: what samples went through, from what the source gives; from fractions of the
+    right size where pictures have transforms of their own.
     """
 
     train: Batches
@@ -33,7 +34,13 @@ class Data:
     test: Batches
     shape: tuple[int, ...]
     classes: int
-    normalize: dict[str, list[float]] | None = None
+    preprocessing: Preprocessing
+
+    @property
+    def normalize(self) -> dict[str, list[float]] | None:
+        """Mean and standard deviation that samples were given, a channel or feature each."""
+        known = self.preprocessing
+        return {"mean": list(known.mean), "std": list(known.std)} if known.mean else None
 
 
 @lru_cache(maxsize=2)
@@ -127,8 +134,14 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
         ready(test, Augment()),
         tuple(x.shape[1:]),
         classes,
-        {"mean": mean.flatten().tolist(), "std": deviation.flatten().tolist()},
+        (arrays.reading or _as_given(x.shape[1:])).normalizing(
+            mean.flatten().tolist(), deviation.flatten().tolist()
+        ),
     )
+
+
+def _as_given(shape: tuple[int, ...]) -> Preprocessing:
+    return Preprocessing(given=tuple(shape), shape=tuple(shape))
 
 
 def _from_sets(sets: Sets, spec: DataSpec) -> Data:
@@ -148,5 +161,5 @@ def _from_sets(sets: Sets, spec: DataSpec) -> Data:
         DatasetBatches(test, sets.prepare, spec.workers),
         sets.shape,
         sets.classes,
-        sets.normalize,
+        _as_given(sets.shape).normalizing(**(sets.normalize or {})),
     )

@@ -16,6 +16,7 @@ from pruning.names import import_callable, is_dotted
 from pruning.randomness import global_stream
 
 Shape = Sequence[int]
+_TORCHVISION = "torchvision:"
 
 
 def small_cnn(
@@ -133,6 +134,11 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+def is_known(name: str) -> bool:
+    """Whether a model is ours or torchvision's: of any other the name is code to be called."""
+    return name in MODELS or name.startswith(_TORCHVISION)
+
+
 def build(
     name: str, options: dict[str, Any], shape: Shape, classes: int, seed: int = 0
 ) -> nn.Module:
@@ -177,12 +183,12 @@ def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -
 
 
 def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any]:
-    source, _, rest = name.partition(":")
     if name in MODELS:
         return partial(MODELS[name], shape, classes)
-    if source == "torchvision":
+    if name.startswith(_TORCHVISION):
         import torchvision
 
+        rest = name.removeprefix(_TORCHVISION)
         known = torchvision.models.list_models()
         if rest not in known:
             hint = nearest(rest, known)

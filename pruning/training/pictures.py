@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from pruning.errors import one_line, unknown
-from pruning.training.samples import Arrays, Sets, labels_of, samples_of
+from pruning.training.samples import Arrays, Sets, labels_of, reading_of, samples_of
 
 SMALL = 2**30
 """Bytes up to which a set is held in memory as float32."""
@@ -36,7 +36,7 @@ def torchvision_set(name: str, root: str) -> Arrays | Sets:
     if hasattr(train, "data") and len(train) * np.prod(train.data.shape[1:]) * 4 <= SMALL:
         name_of_labels = "targets" if hasattr(train, "targets") else "labels"
         parts = [(samples_of(p.data), labels_of(getattr(p, name_of_labels))) for p in (train, test)]
-        return Arrays(parts[0], test=parts[1])
+        return Arrays(parts[0], test=parts[1], reading=reading_of(train.data))
     sample = v2.functional.to_image(train[0][0])
     size = min(sample.shape[-2:])
     return _pictures(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pruning.errors import one_line, unknown
 from pruning.names import import_dotted, is_dotted
-from pruning.training.samples import Arrays, Sets, labels_of, samples_of
+from pruning.training.samples import Arrays, Sets, labels_of, reading_of, samples_of
 from pruning.training.task import DataSpec
 
 
@@ -39,7 +39,9 @@ def _digits() -> Arrays:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    return Arrays((samples_of(digits.images / 16.0), labels_of(digits.target)))
+    reading = reading_of(digits.images).model_copy(update={"scale": 16.0})
+    samples = reading.arranged(torch.from_numpy(digits.images))
+    return Arrays((samples, labels_of(digits.target)), reading=reading)
 
 
 def _npz(path: Path) -> Arrays:
@@ -67,7 +69,8 @@ def _from_mapping(arrays: Mapping[str, Any], where: str) -> Arrays:
     train = part("_train") or part("")
     if train is None:
         raise ValueError(f"{where} has {sorted(keys)}; x_train and y_train (or x and y) are needed")
-    return Arrays(train, part("_val"), part("_test"))
+    given = arrays["x_train" if {"x_train", "y_train"} <= keys else "x"]
+    return Arrays(train, part("_val"), part("_test"), reading_of(given))
 
 
 def _custom(spec: DataSpec) -> Arrays | Sets:
