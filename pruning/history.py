@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -14,6 +15,18 @@ from safetensors.numpy import load, save
 from pruning.structure.layout import Layout
 
 T = TypeVar("T")
+
+
+_LOSSES = {"train_loss": "training loss", "val_loss": "validation loss"}
+
+
+def not_finite(metrics: Mapping[str, float]) -> str:
+    """Which loss, of training or validation, is no finite number; "" if both are.
+
+    Infinity counts: outputs so large that a loss overflows are no results either. The test split
+    does not: nothing is judged by it.
+    """
+    return next((name for name in _LOSSES if not math.isfinite(metrics.get(name, 0.0))), "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +52,14 @@ class Record:
     costs: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def diverged(self) -> str:
+        """Why the training came to nothing in this epoch; "" if it did not."""
+        name = not_finite(self.metrics)
+        if not name:
+            return ""
+        return f"diverged: the {_LOSSES[name]} is {self.metrics[name]} in epoch {self.epoch}"
 
     def visible(self) -> Record:
         """The record without what a policy must not see: the clock and the test split."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pruning.errors import unknown
@@ -48,6 +48,15 @@ def import_dotted(path: str) -> Any:
     if found is _MISSING:
         raise ValueError(f"{path!r}: module {module_name!r} has no {attribute!r}; {_WANTED}")
     return found
+
+
+def import_callable(path: str) -> Callable[..., Any]:
+    """The function or class at ``package.module:attribute``. Raises ValueError."""
+    found = import_dotted(path)
+    if not callable(found):
+        kind = type(found).__name__
+        raise ValueError(f"{path!r} is of type {kind}, which cannot be called; {_WANTED}")
+    return found  # type: ignore[no-any-return]
 
 
 def lookup(kind: str, name: str, known: Mapping[str, type[T]], base: type[T]) -> type[T]:

@@ -163,9 +163,17 @@ def test_export_writes_the_network_and_says_what_it_is(folder: Path) -> None:
     row = rows[-1]
     done = earlyprune(folder, "export", SWEEP["name"], row["trial"], "--format", "pt2")
     assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
+    first, takes, second = done.stdout.splitlines()
     assert first.startswith(f"{row['trial']}.pt2: {row['params']:,} parameters")
+    assert takes == "input: float64 [n, 8, 8]"
     assert "its outputs differ from the trained network's by 0 at most" in second
+    model = torch.export.load(folder / f"{row['trial']}.pt2").module()
+    assert model(torch.zeros(5, 8, 8, dtype=torch.float64)).shape == (5, 10)
+    bare = ["--format", "pt2", "--without-preprocessing"]
+    done = earlyprune(folder, "export", SWEEP["name"], row["trial"], *bare)
+    assert done.returncode == 0, done.stderr
+    said = "input: float32 [n, 1, 8, 8], prepared from float64 [n, 8, 8]: divided by 16, as "
+    assert done.stdout.splitlines()[1].startswith(said)
     model = torch.export.load(folder / f"{row['trial']}.pt2").module()
     assert model(torch.zeros(5, 1, 8, 8)).shape == (5, 10)
     wrong = earlyprune(folder, "export", SWEEP["name"], "dense-s0")

@@ -119,7 +119,7 @@ def test_the_readme_runs(run: Run) -> None:
     for trial in re.findall(r'load_network\("(\S+)\.safetensors"\)', text):
         export(trial)
     names = run("README.md")
-    assert names["network"](torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+    assert names["network"](torch.zeros(3, 8, 8)).shape == (3, 10)
     assert names["pruner"].network.sparsity > 0
     assert names["model"](names["x"]).shape[1] == 10
 

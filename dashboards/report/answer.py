@@ -20,7 +20,8 @@ def section(content: Content, looks: Looks) -> Section:
     saved = sorted(content.standing.savings, key=lambda one: looks.rank(one.family))
     gained = sorted(content.standing.gains, key=lambda one: looks.rank(one.family))
     if not saved:
-        return Section("answer", "What it is worth", ["There is nothing to compare yet."])
+        why = text.sentence(content.standing.unlearned or "there is nothing to compare yet")
+        return Section("answer", "What it is worth", [f"{why}."])
     axes = content.standing.axes
     assert axes is not None  # or nothing could be saved
     of, val = text.cost(axes.cost), Measure(axes.quality)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dashboards.measure import Measure, share
 from dashboards.report.data import Content
 from dashboards.report.secrets import without_secrets
-from dashboards.report.text import cost, count, interval, listed, parts
+from dashboards.report.text import cost, count, interval, listed, parts, sentence
 from sweeps.judging.savings import ALL, Saving, family, is_control
 
 
@@ -53,6 +53,8 @@ def _no_comparison(content: Content) -> str:
             f"The objectives of this sweep are not {what} and a cost, so no saving can be "
             "read off; the settings are compared with each other below."
         )
+    if content.standing.unlearned:
+        return f"{sentence(content.standing.unlearned)}."
     others = any(group[0]["policy"] != "dense" for group in content.groups)
     what = "dense training and controls have" if others else "dense training has"
     return f"Only {what} finished so far, so there is no pruning to compare."

@@ -80,8 +80,18 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="The file to write; by default TRIAL.FORMAT.")
     ] = None,
+    bare: Annotated[
+        bool,
+        typer.Option(
+            "--without-preprocessing",
+            help="Leave out what samples went through before training, and say what it is.",
+        ),
+    ] = False,
 ) -> None:
-    """Write the network a trial ended with to a file of its own; its data must be at hand."""
+    """Write the network a trial ended with to a file of its own; its data must be at hand.
+
+    It takes samples as they were given, and prepares them as for training.
+    """
     from dashboards import tables
     from pruning.export import write
     from sweeps.results.networks import trained
@@ -91,15 +101,16 @@ def export(
     if found.again:
         console.print(f"{found.again} epochs were trained again: their snapshots are gone")
     path = output or Path(f"{trial}.{file_format.value}")
-    compared = write(found.training, path, file_format.value, found.about(name))
+    written = write(found.training, path, file_format.value, found.about(name), bare)
     row = found.row
     console.print(
         f"{path}: {row['params']:,} parameters, {row['macs']:,} MACs, {tables.judged(row)}",
         markup=False,
         soft_wrap=True,
     )
+    console.print(f"input: {written.input}", markup=False, soft_wrap=True)
     console.print(
-        f"read again, its outputs differ from the trained network's by {compared.difference:.2g} "
-        f"at most, over {compared.samples} validation samples",
+        f"read again, its outputs differ from the trained network's by {written.difference:.2g} "
+        f"at most, over {written.samples} validation samples",
         soft_wrap=True,
     )

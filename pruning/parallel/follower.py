@@ -98,7 +98,7 @@ def main(handle: int, rank: int, count: int, threads: int, device: str) -> None:
         data = () if call.data is None else (call.data,)
         try:
             getattr(follower, call.name)(*data, **call.content)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             told = {"reason": one_line(error), "trace": traceback.format_exc()}
             Call("failed", told).send(connection)
             _leave(1)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from pruning.foreign import foreign
 from pruning.names import dotted_name, lookup
 from pruning.policies.base import Policy
 
@@ -31,7 +32,8 @@ def policy(given: Any, prefix: str = "") -> Policy:
     if not isinstance(given, dict) or not isinstance(given.get("policy"), str):
         raise ValueError(f"a policy is a name or a mapping with 'policy: name', not {given!r}")
     kind = lookup("policy", given["policy"], POLICIES, Policy)
-    return kind.parse({key: value for key, value in given.items() if key != "policy"}, prefix)
+    with foreign(f"{given['policy']!r} cannot be made"):
+        return kind.parse({key: value for key, value in given.items() if key != "policy"}, prefix)
 
 
 def specify(chosen: Policy) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pruning.preprocessing import Preprocessing
 from pruning.reading.target import CLASSES, Target
 
 Pair = tuple[Tensor, Any]
@@ -20,7 +21,8 @@ class Arrays:
     """Samples and labels, with the parts the source has of its own.
 
     names: what each number stands for, where the source says it. notes: what the user is to know of
-    how they were read, a line each.
+    how they were read, a line each. reading: what samples went through,
+    None where they are as given.
     """
 
     train: Pair
@@ -28,6 +30,7 @@ class Arrays:
     test: Pair | None = None
     names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    reading: Preprocessing | None = None
 
     def parts(self) -> dict[str, Pair]:
         """Those that are there, by the name they go by in what is said of them."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from pruning.errors import InputError
+from pruning.preprocessing import Preprocessing
+from pruning.reading.arrays import Array
 from pruning.reading.spec import Layout
 
 Shape = tuple[int, ...]
@@ -45,6 +47,19 @@ def arranged(samples: Tensor, layout: Layout, name: str) -> Tensor:
     if axes == 2:
         return samples.unsqueeze(1)
     return samples.movedim(-1, 1).contiguous() if layout == "hwc" else samples
+
+
+def reading_of(array: Array, layout: Layout, arranged: Tensor) -> Preprocessing:
+    """What ``arranged`` samples went through that were given in an array like this."""
+    axes = tuple(range(1, array.ndim))
+    moved = layout == "hwc" and len(axes) > 2
+    return Preprocessing(
+        dtype=array.dtype.name,
+        given=array.shape[1:],
+        scale=255.0 if array.dtype.name == "uint8" else 1.0,
+        order=(0, axes[-1], *axes[:-1]) if moved else (),
+        shape=tuple(arranged.shape[1:]),
+    )
 
 
 def _flat_picture(shape: Shape, in_bytes: bool) -> Layout | None:

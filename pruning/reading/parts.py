@@ -10,7 +10,7 @@ from pruning.errors import InputError
 from pruning.reading.alike import refuse_unlike
 from pruning.reading.arrays import array_of, samples_of
 from pruning.reading.given import Arrays, Pair
-from pruning.reading.layout import arranged, layout_of
+from pruning.reading.layout import arranged, layout_of, reading_of
 from pruning.reading.spec import DataSpec
 
 PARTS = {
@@ -114,7 +114,9 @@ def arrays_of(given: Mapping[Any, Any], where: str, spec: DataSpec) -> Arrays:
 
     train = part("train")
     assert train is not None
-    return Arrays(train, part("val"), part("test"), notes=unread_notes(where, names.unread))
+    reading = reading_of(raw[first], layout, train[0])
+    notes = unread_notes(where, names.unread)
+    return Arrays(train, part("val"), part("test"), notes=notes, reading=reading)
 
 
 def ordered(names: Mapping[str, str]) -> list[str]:

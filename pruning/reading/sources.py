@@ -11,6 +11,7 @@ from pruning.names import is_dotted
 from pruning.reading import files
 from pruning.reading.arrays import samples_of
 from pruning.reading.given import Arrays, Sets
+from pruning.reading.layout import reading_of
 from pruning.reading.own import own
 from pruning.reading.parts import refuse_settings
 from pruning.reading.spec import Augment, DataSpec
@@ -47,8 +48,9 @@ def _digits(spec: DataSpec) -> Arrays:
 
     refuse_settings(spec, "options", "layout", "channels", "annotations")
     digits = load_digits()
-    pictures = samples_of(digits.images / 16.0, "digits")
-    return Arrays((pictures.unsqueeze(1), np.asarray(digits.target)))
+    pictures = samples_of(digits.images / 16.0, "digits").unsqueeze(1)
+    reading = reading_of(digits.images, "chw", pictures).model_copy(update={"scale": 16.0})
+    return Arrays((pictures, np.asarray(digits.target)), reading=reading)
 
 
 # Torchvision takes seconds to import, so what needs it is imported where it is used.

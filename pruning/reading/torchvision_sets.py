@@ -21,14 +21,14 @@ from torch.utils.data import Dataset
 
 from pruning.errors import InputError, unknown
 from pruning.foreign import foreign
-from pruning.reading.arrays import array_of, samples_of
+from pruning.reading.arrays import Array, array_of, samples_of
 from pruning.reading.given import Arrays, Pair, Sets
 from pruning.reading.labels import classes_of
-from pruning.reading.layout import arranged, layout_of
+from pruning.reading.layout import arranged, layout_of, reading_of
 from pruning.reading.parts import SAID, refuse_settings
 from pruning.reading.picture_sets import picture_sets
 from pruning.reading.pictures import is_grey, pixels_of
-from pruning.reading.spec import Augment, DataSpec
+from pruning.reading.spec import Augment, DataSpec, Layout
 
 SMALL = 2**30
 """Bytes up to which a set is held in memory as float32."""
@@ -61,7 +61,9 @@ def torchvision_set(name: str, spec: DataSpec, augment: Augment) -> Arrays | Set
     if all(_in_memory(part) for part in parts.values()) and spec.channels is None:
         pairs = {part: _pair(made, labels[part], part) for part, made in parts.items()}
         names = tuple(known_names) if known_names else None
-        return Arrays(pairs["train"], pairs.get("val"), pairs.get("test"), names)
+        raw = array_of(parts["train"].data, "train")
+        reading = reading_of(raw, _layout(raw, "train"), pairs["train"][0])
+        return Arrays(pairs["train"], pairs.get("val"), pairs.get("test"), names, reading=reading)
     said = {SAID[part]: one for part, one in labels.items()}
     _, classes, notes = classes_of(said, known_names, spec.targets == "classes")
     channels = spec.channels or _channels(parts["train"])
@@ -218,8 +220,11 @@ def _in_memory(part: Any) -> bool:
 
 def _pair(part: Any, labels: Sequence[Any], name: str) -> Pair:
     raw = array_of(part.data, name)
-    layout = layout_of(raw.shape[1:], raw.dtype == np.uint8, name)
-    return arranged(samples_of(raw, name), layout, name), labels
+    return arranged(samples_of(raw, name), _layout(raw, name), name), labels
+
+
+def _layout(raw: Array, name: str) -> Layout:
+    return layout_of(raw.shape[1:], raw.dtype == np.uint8, name)
 
 
 class Opened(Dataset[Any]):

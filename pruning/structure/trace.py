@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruning.errors import nearest
+from pruning.errors import InputError, nearest
 from pruning.structure.copies import (
     as_args,
     first_line,
@@ -62,7 +62,7 @@ def find_units(
 
     Raises:
         UntraceableError: the model cannot be followed, or a part of it runs in training only.
-        ValueError: `protect` names no module of the model.
+        InputError: `protect` names no module of the model.
     """
     _check_protect(model, protect)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -85,7 +85,7 @@ def _check_protect(model: nn.Module, protect: Collection[str]) -> None:
     names = [name for name, _ in model.named_modules() if name]
     for name in protect:
         if name not in names:
-            raise ValueError(f"protect: the model has no module {name!r}{nearest(name, names)}")
+            raise InputError(f"protect: the model has no module {name!r}{nearest(name, names)}")
 
 
 def _runnable(

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from pruning.errors import InputError
 from pruning.structure.layout import Ints, Layout
 from pruning.structure.reasons import Reason
 
@@ -21,7 +22,7 @@ Role = Literal["produce", "norm", "consume"]
 ROLES: tuple[Role, ...] = ("produce", "norm", "consume")
 
 
-class UntraceableError(ValueError):
+class UntraceableError(InputError):
     """The network has no unit that could be removed; the message says why, in one line."""
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from pruning.errors import InputError, one_line
+from pruning.preprocessing import Preprocessing
 from pruning.randomness import generator
 from pruning.reading.given import Arrays, Pair, Sets
 from pruning.reading.labels import Classes
@@ -31,10 +32,10 @@ class Data:
     """Three splits, the shape of a sample and the number of classes.
 
     classes: 0 where targets are values. target: what a network is to give for a sample.
-    normalize: mean and standard deviation that samples were given, a channel or feature each; None
-    where they have transforms of their own. class_names: of the classes in their order, where they
-    are more than their numbers. check: looks at all samples as far as that can be afforded, before
-    anything is trained; raises InputError.
+    preprocessing: what samples went through, from what the source gives; from fractions of the
+    right size where pictures have transforms of their own. class_names: of the classes in their
+    order, where they are more than their numbers. check: looks at all samples as far as that can be
+    afforded, before anything is trained; raises InputError.
     """
 
     train: Batches
@@ -42,10 +43,16 @@ class Data:
     test: Batches
     shape: tuple[int, ...]
     classes: int
-    normalize: dict[str, list[float]] | None = None
+    preprocessing: Preprocessing
     class_names: tuple[str, ...] | None = None
     check: Callable[[], None] = lambda: None
     target: Target = CLASSES
+
+    @property
+    def normalize(self) -> dict[str, list[float]] | None:
+        """Mean and standard deviation that samples were given, a channel or feature each."""
+        known = self.preprocessing
+        return {"mean": list(known.mean), "std": list(known.std)} if known.mean else None
 
     @property
     def outputs(self) -> int:
@@ -157,7 +164,9 @@ def _from_arrays(arrays: Arrays, spec: DataSpec, augment: Augment, device: torch
         ready(test, Augment()),
         tuple(x.shape[1:]),
         len(classes),
-        {"mean": mean.flatten().tolist(), "std": deviation.flatten().tolist()},
+        (arrays.reading or _as_given(x.shape[1:])).normalizing(
+            mean.flatten().tolist(), deviation.flatten().tolist()
+        ),
         classes.names,
         target=Target.of(y),
     )
@@ -195,6 +204,10 @@ def _scale(x: Tensor, augment: Augment) -> tuple[Tensor, Tensor]:
     return x.mean(dims, keepdim=True), x.std(dims, keepdim=True).clamp_min(1e-3)
 
 
+def _as_given(shape: tuple[int, ...]) -> Preprocessing:
+    return Preprocessing(given=tuple(shape), shape=tuple(shape))
+
+
 def _from_sets(sets: Sets, spec: DataSpec, augment: Augment) -> Data:
     if augment != Augment() and not sets.movable:
         raise InputError(
@@ -225,7 +238,7 @@ def _from_sets(sets: Sets, spec: DataSpec, augment: Augment) -> Data:
         batches(test, sets.prepare),
         sets.shape,
         sets.classes,
-        sets.normalize,
+        _as_given(sets.shape).normalizing(**(sets.normalize or {})),
         sets.class_names,
         check,
         sets.target,

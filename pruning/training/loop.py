@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -14,17 +15,20 @@ from torch import Tensor, nn
 
 from pruning.actions import Action
 from pruning.errors import InputError
-from pruning.history import Record
+from pruning.foreign import foreign
+from pruning.history import Record, not_finite
 from pruning.meter import Meter
 from pruning.pruner import Pruner
 from pruning.randomness import global_stream
 from pruning.saliency import Probe
 from pruning.structure.aside import Sample
 from pruning.structure.layout import Layout
+from pruning.structure.optimizers import admit
 from pruning.training import models
 from pruning.training.alone import ALONE, Alone
 from pruning.training.average import Average
 from pruning.training.batches import WHOLE, Batch, Batches, Share
+from pruning.training.chance import chance
 from pruning.training.data import Data, load
 from pruning.training.objective import Objective, scalar
 from pruning.training.outputs import main_output
@@ -45,8 +49,8 @@ class Training:
     each works on its share of every batch, and the training is that of one process but for the
     order in which floating-point numbers are added, and for what dropout draws.
 
-    Raises InputError if the task's data or model cannot be had, or its batches are too small for
-    the group, UntraceableError if nothing in the model can be pruned safely.
+    Raises InputError if the task's data, model or optimizer cannot be had, or its batches are too
+    small for the group, UntraceableError if nothing in the model can be pruned safely.
     """
 
     def __init__(
@@ -71,7 +75,7 @@ class Training:
             model = open_model(task, self.data, seed).to(self.device)
             if task.channels_last:
                 model = model.to(memory_format=torch.channels_last)
-            self.optimizers = task.optimizer.optimizers(model)
+            self.optimizers = _optimizers(task, model)
             self.pruner = Pruner(
                 model,
                 self.optimizers,
@@ -112,10 +116,12 @@ class Training:
         return len(self.pruner.records) - 1
 
     def begin(self) -> Record:
-        """Record the untrained network: its saliencies and its accuracy."""
+        """Record the untrained network: its saliencies, and what is chance."""
         self.model.train()
         with self._numerics(), global_stream(self.device, self.seed, 0, "untrained"):
             self.pruner.start()
+        untrained = self.pruner.records[-1]
+        self.pruner.records[-1] = replace(untrained, metrics=chance(self.data.validation))
         return self.pruner.records[-1]
 
     def _sample(self, train: Batches) -> Iterator[Batch]:
@@ -123,7 +129,7 @@ class Training:
         return itertools.islice(batches, self.task.sample_batches)
 
     def epoch(self) -> Record:
-        """Train one epoch and record it."""
+        """Train one epoch and record it; without probes if it has diverged, as the record says."""
         number = self.epoch_number
         dropout = (number, "dropout", *self.group.stream)
         with self._numerics(), global_stream(self.device, self.seed, *dropout):
@@ -132,6 +138,8 @@ class Training:
             with self.meter.section("evaluate"), self.averaged():
                 metrics |= self._evaluate(self.data.validation, "val")
                 test = self._evaluate(self.data.test, "test")
+        if not_finite(metrics):
+            self.watch(())  # probes of such a network may fail, which would hide what has happened
         samples = self.data.train.steps(self.task.batch_size) * self.task.batch_size
         with self._numerics(), global_stream(self.device, self.seed, number, "probes"):
             return self.pruner.measure(metrics, test, min(samples, len(self.data.train)))
@@ -243,6 +251,19 @@ def _weight(share: Share, whole: int) -> float:
 def _warm_up() -> None:
     """Make a first optimizer: torch then imports its compiler, which takes seconds a process."""
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+
+
+def _optimizers(task: Task, model: nn.Module) -> list[torch.optim.Optimizer]:
+    """The task's optimizers. Raises InputError."""
+    try:
+        with foreign(f"{task.optimizer.name!r} cannot be made"):
+            made = task.optimizer.optimizers(model)
+        admit(model, made)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"task.optimizer: {error}") from None
+    return made
 
 
 def open_data(task: Task, device: torch.device) -> Data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,11 +12,13 @@ import torch
 from torch import nn
 
 from pruning.errors import InputError, nearest, unknown
-from pruning.names import import_dotted, is_dotted
+from pruning.foreign import foreign
+from pruning.names import import_callable, is_dotted
 from pruning.randomness import global_stream
 from pruning.training.outputs import main_output
 
 Shape = Sequence[int]
+_TORCHVISION = "torchvision:"
 
 
 def small_cnn(
@@ -133,6 +136,11 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+def is_known(name: str) -> bool:
+    """Whether a model is ours or torchvision's: of any other the name is code to be called."""
+    return name in MODELS or name.startswith(_TORCHVISION)
+
+
 def build(
     name: str,
     options: dict[str, Any],
@@ -150,12 +158,18 @@ def build(
     loss of one's own takes what it may be. Raises InputError for an unknown name, an import that
     fails, options that do not fit, or another output.
     """
-    with global_stream(torch.device("cpu"), seed, "init"):
+    with global_stream(torch.device("cpu"), seed, "init"), warnings.catch_warnings():
+        # About defaults of their own, and empty layers, which are refused below.
+        warnings.filterwarnings("ignore", "Initializing zero-element")
+        warnings.filterwarnings("ignore", module=r"torch(vision)?\.")
         model = _construct(name, options, shape, classes)
         initialise = initialisation(name)
         if initialise:
             initialise(model)
         _check_output(model, name, shape, classes, output)
+    for where, parameter in model.named_parameters():
+        if not parameter.numel():
+            raise InputError(f"task.model: {name!r} has a layer without units: {where!r} is empty")
     return model
 
 
@@ -165,27 +179,25 @@ def initialisation(name: str) -> Callable[[nn.Module], object] | None:
 
 
 def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -> nn.Module:
+    given = f"for samples of shape {tuple(shape)} and options {options}"
     try:
         make = _maker(name, tuple(shape), classes)
+        with foreign(f"{name!r} fails {given}"):
+            model = make(**options)
     except ValueError as error:
         raise InputError(f"task.model: {error}") from None
-    try:
-        model = make(**options)
-    except Exception as error:  # a user's model may fail in any way
-        given = f"for samples of shape {tuple(shape)} and options {options}"
-        raise InputError(f"task.model: {name!r} fails {given}: {_reason(error)}") from None
     if not isinstance(model, nn.Module):
         raise InputError(f"task.model: {name!r} returned {type(model).__name__}, not an nn.Module")
     return model
 
 
 def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any]:
-    source, _, rest = name.partition(":")
     if name in MODELS:
         return partial(MODELS[name], shape, classes)
-    if source == "torchvision":
+    if name.startswith(_TORCHVISION):
         import torchvision
 
+        rest = name.removeprefix(_TORCHVISION)
         known = torchvision.models.list_models()
         if rest not in known:
             hint = nearest(rest, known)
@@ -196,14 +208,10 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any
         untrained = {key: None for key in ("weights", "weights_backbone") if key in takes}
         return partial(torchvision.models.get_model, rest, num_classes=classes, **untrained)
     if is_dotted(name):
-        return partial(import_dotted(name), shape=shape, classes=classes)
+        return partial(import_callable(name), shape=shape, classes=classes)
     raise ValueError(
         unknown("model", name, {*MODELS, "torchvision:NAME", "package.module:callable"})
     )
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _kaiming(module: nn.Module) -> None:
@@ -214,17 +222,14 @@ def _kaiming(module: nn.Module) -> None:
 def _check_output(
     model: nn.Module, name: str, shape: Shape, classes: int, given: Shape | None
 ) -> None:
-    was_training = model.training
-    model.eval()
+    was_training, what = model.training, f"does not take samples of shape {tuple(shape)}"
     try:
-        with torch.no_grad():
+        with torch.no_grad(), foreign(f"{name!r} {what}"):
+            model.eval()
             output = model(torch.zeros(2, *shape))
-    except Exception as error:
-        raise InputError(
-            f"task.model: {name!r} does not take samples of shape {tuple(shape)}: {_reason(error)}"
-        ) from None
-    finally:
-        model.train(was_training)
+            model.train(was_training)
+    except ValueError as error:
+        raise InputError(f"task.model: {error}") from None
     if given is None:
         return
     needed = (2, *(given or [classes]))

@@ -1,4 +1,4 @@
-"""One step of a training, and a snapshot of it: what would fail every trial fails beforehand."""
+"""A snapshot taken and restored before a sweep stands on them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,18 @@ import torch
 from pruning.errors import InputError
 from pruning.randomness import global_stream
 from pruning.structure.copies import first_line
-from pruning.structure.units import UntraceableError
 from pruning.training import snapshot
 from pruning.training.loop import Training
-from pruning.training.task import Task
 
 
-def rehearse(task: Task, seed: int) -> None:
-    """Train a step on two samples, and go on from a snapshot of it.
+def rehearse(training: Training) -> None:
+    """Go on from a snapshot of a training that has made a step.
 
     An optimizer that is none of ours trains one more, to see that it keeps all of its state where
     snapshots look for it. Raises InputError, one line.
     """
-    try:
-        task.schedule.check(task.epochs, task.optimizer.lr)
-    except ValueError as error:
-        raise InputError(f"task.schedule: {error}") from None
-    try:
-        training = Training(task, seed)
-    except UntraceableError as error:
-        raise InputError(f"task.model: {error}") from None
-    except InputError:
-        raise
-    except ValueError as error:  # an optimizer that no network can lose units under
-        raise InputError(f"task.optimizer: {error}") from None
+    task = training.task
     training.begin()
-    _step(training)
     again = _resumed(training)
     if task.optimizer.own_code:
         for one in (training, again):
@@ -50,18 +36,11 @@ def _step(training: Training) -> None:
     sample = training.pruner.network.sample
     assert sample is not None
     training.model.train()
-    [(x, y)] = itertools.islice(sample.batches(), 1)
-    try:
-        with global_stream(training.device, training.seed, "rehearsal"):
-            loss = sample.loss(training.model, (x[:2], y[:2]))
-            loss.backward()  # type: ignore[no-untyped-call]
-    except Exception as error:  # a user's model may fail in any way
-        raise InputError(f"task.model: its first step fails ({first_line(error)})") from None
-    try:
-        training.step_optimizers()
-    except Exception as error:  # so may an optimizer
-        name = training.task.optimizer.name
-        raise InputError(f"task.optimizer: {name!r} fails ({first_line(error)})") from None
+    [batch] = itertools.islice(sample.batches(), 1)
+    with global_stream(training.device, training.seed, "rehearsal"):
+        loss = sample.loss(training.model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+    training.step_optimizers()
 
 
 def _resumed(training: Training) -> Training:

@@ -55,7 +55,7 @@ def summarize(
     with the warnings that belong to them. measured: the task's metrics.
     Fractions, seconds; macs of one sample; train_flops by the convention that a backward pass
     costs twice a forward pass and a multiply-accumulate is two operations. total_seconds: all that
-    this trial alone would have taken.
+    this trial alone would have taken. chance: what the untrained network's record says of it.
     """
     dense, last, measured = epochs[0].costs, epochs[-1], list(measured)
     sections = probe_sections(probes)
@@ -77,5 +77,6 @@ def summarize(
         "probe_seconds": sum(seconds.get(section, 0.0) for section in sections),
         "decide_seconds": decide_seconds,
         "total_seconds": sum(seconds.values()) + decide_seconds,
+        "chance": dict(epochs[0].metrics),
         "warnings": [warning for _, warnings in prunes for warning in warnings],
     }

@@ -69,7 +69,10 @@ class Trial:
         return self.training.epoch_number >= self.task.epochs
 
     def step(self) -> Record:
-        """Ask the policy, do what it says, train one epoch."""
+        """Ask the policy, do what it says, train one epoch.
+
+        Raises FloatingPointError if the training has diverged: there is no result.
+        """
         with self.training.meter.section("decide"):
             action = self.policy.decide(self.history)
         if action:
@@ -77,7 +80,10 @@ class Trial:
         next_one = self.training.epoch_number + 1
         asking = self.policy.asks(next_one, self.task.epochs, bool(self.actions))
         self.training.watch(self.policy.probes() if asking else ())
-        return self.training.epoch()
+        record = self.training.epoch()
+        if record.diverged:
+            raise FloatingPointError(record.diverged)
+        return record
 
     def run(self) -> dict[str, Any]:
         """Train to the end. Returns the summary."""

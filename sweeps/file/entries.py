@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pruning.errors import InputError
+from pruning.errors import InputError, one_line
+from pruning.foreign import foreign
 from pruning.training.task import Task
 from sweeps.file.grid import expand
 from sweeps.file.spaces import Space, filled, kind_of, spaces
@@ -64,11 +65,21 @@ class Entry:
         chosen = self._policy(filled(self.policy, values))
         drawn = {name: filled(part, values, TASK + name) for name, part in self.changes.items()}
         task = self._task(drawn) if drawn else self.task
-        try:
-            chosen.check(task.epochs)
-        except ValueError as error:
-            raise InputError(f"{self.where}.{error}") from None
+        self._check(chosen, task.epochs)
         return TrialSpec(task, chosen, seed, drawn)
+
+    def _check(self, policy: Policy, epochs: int) -> None:
+        refusal = ""
+        try:
+            with foreign(f"check({epochs}) fails"):
+                try:
+                    policy.check(epochs)
+                except ValueError as error:  # as it is to refuse
+                    refusal = one_line(error)
+        except ValueError as error:
+            raise InputError(f"{self.where}: {error}") from None
+        if refusal:
+            raise InputError(f"{self.where}.{refusal}")
 
     def _policy(self, given: Any) -> Policy:
         from pruning.policies.registry import policy as parse_policy  # with torch: not before here

@@ -12,6 +12,7 @@ import numpy as np
 from pruning.errors import InputError
 from pruning.policies import AtEpoch, OneShot, policy
 from pruning.settings import canonical
+from sweeps.judging.learning import at_chance
 from sweeps.judging.regret import best, complete
 from sweeps.results.rows import Row
 
@@ -76,6 +77,13 @@ class Grid:
     def mean(self, column: str) -> float | None:
         """Of the oracle, over seeds."""
         return None if self.best is None else average(self.epochs[self.best].values(), column)
+
+    @cached_property
+    def unlearned(self) -> str:
+        """Why the oracle is none: it did not learn. "" if it did, or that is not known."""
+        return (
+            "" if self.best is None else at_chance("the oracle", [*self.epochs[self.best].values()])
+        )
 
     @property
     def hours_alone(self) -> float | None:

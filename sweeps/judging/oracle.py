@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from pruning.policies.registry import specify
 from pruning.settings import canonical
 from sweeps.judging import notes
 from sweeps.judging.grid import Grid, Trial, average
+from sweeps.judging.learning import unlearned
 from sweeps.judging.regret import best_on_others, complete, ended, never_crossed, regrets, spread
 from sweeps.results.quality import Quality
 from sweeps.results.rows import Row
@@ -82,9 +83,12 @@ def oracle(rows: Iterable[Row]) -> list[Verdict]:
 
     rows: of a sweep, as ``read_rows`` gives them. Where an indicator has several thresholds and at
     least two seeds, one more in which each seed gets the threshold that did best on the others.
-    Trials that have not finished are left out, and noted. Raises InputError for a policy that
-    cannot be read, such as one's own that does not import.
+    Trials that have not finished are left out, and noted; where dense, or the oracle itself, did
+    not learn, no regret is told. Raises InputError for a policy that cannot be read, such as one's
+    own that does not import.
     """
+    rows = list(rows)
+    why = unlearned(rows)
     trials = [trial for row in rows if (trial := Trial.of(row)) is not None]
     grids: dict[Hashable, Grid] = {}
     indicators: dict[str, list[Trial]] = {}
@@ -95,10 +99,17 @@ def oracle(rows: Iterable[Row]) -> list[Verdict]:
             if trial.cut not in grids:
                 grids[trial.cut] = Grid(trials, trial.cut)
     return [
-        verdict
+        _silenced(verdict, why or grids[found[0].cut].unlearned)
         for found in indicators.values()
         for verdict in _verdicts(found, grids[found[0].cut])
     ]
+
+
+def _silenced(verdict: Verdict, why: str) -> Verdict:
+    """The verdict; without its regrets if there is a reason that they say nothing."""
+    if not why:
+        return verdict
+    return replace(verdict, regrets=[], regret=None, sd=None, notes=[why, *verdict.notes])
 
 
 def nothing_to_judge(verdicts: Sequence[Verdict]) -> str:

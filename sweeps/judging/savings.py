@@ -20,6 +20,7 @@ from pruning.policies.registry import POLICIES
 from pruning.saliency import Random
 from sweeps.judging.axes import Axes
 from sweeps.judging.front import Floats, accuracy_at, between, cost_at, trace
+from sweeps.judging.learning import unlearned
 from sweeps.results.rows import DIGITS, Row, by_setting, mean, metrics_of
 
 DROPS = (0.0, 0.005, 0.01)
@@ -87,7 +88,8 @@ def savings(
 
     Families: all policies that are no controls, then each policy, in order of appearance. Dense is
     the most accurate variant of it; others are settings like any. What has not finished is left
-    out. repeats, seed: of the bootstrap. Empty without dense, or without objectives of both kinds.
+    out. repeats, seed: of the bootstrap. Empty without dense, or without objectives of both kinds,
+    or where dense did not learn.
     """
     found = []
     for one in _families(rows, objectives, repeats, seed):
@@ -180,7 +182,7 @@ def _families(
     usable = [row for row in rows if _finished(row, columns)]
     groups = list(by_setting(usable).values())
     dense = [index for index, group in enumerate(groups) if group[0]["policy"] == "dense"]
-    if not dense:
+    if not dense or unlearned(rows):
         return
     points = _means(groups, columns, repeats, seed)
     points[..., 1] = axes.sign * np.round(points[..., 1], DIGITS)

@@ -11,6 +11,7 @@ import numpy as np
 
 from sweeps.judging.axes import Axes
 from sweeps.judging.front import hypervolume, nadir
+from sweeps.judging.learning import unlearned
 from sweeps.judging.savings import ALL, Gain, Saving, gains, savings
 from sweeps.results.quality import ACCURACY, Metrics
 from sweeps.results.rows import Row, by_setting, mean, metrics_of
@@ -20,7 +21,8 @@ from sweeps.results.rows import Row, by_setting, mean, metrics_of
 class Standing:
     """front: the Pareto set, a mapping a setting, with its means over seeds. hypervolume: in the
     units of the objectives, from the reference point: that of the sweep file, else the worst value
-    of each objective; None without a setting that has all objectives.
+    of each objective; None without a setting that has all objectives. unlearned: why there are no
+    savings, where dense training did not learn.
     """
 
     objectives: Mapping[str, str]
@@ -31,6 +33,7 @@ class Standing:
     gains: list[Gain]
     settings: int
     metrics: Metrics = field(default_factory=lambda: ACCURACY)
+    unlearned: str = ""
 
     @property
     def axes(self) -> Axes | None:
@@ -46,10 +49,14 @@ class Standing:
             "reference": self.reference,
             "savings": [one.to_json() for one in self.savings],
             "gains": [one.to_json() for one in self.gains],
+            "unlearned": self.unlearned,
         }
 
     def figures(self) -> dict[str, float]:
-        """What MLflow keeps of it: savings are of all policies that are no controls."""
+        """What MLflow keeps of it: savings are of all policies that are no controls.
+
+        Where dense did not learn there are none, and ``dense_learned`` is 0.
+        """
         found: dict[str, float | None] = {
             "hypervolume": self.hypervolume,
             "front_settings": len(self.front),
@@ -63,6 +70,7 @@ class Standing:
         for gain in self.gains:
             if gain.family == ALL:
                 found[f"gained_at_share_{gain.share:g}"] = gain.gained
+        found |= {"dense_learned": 0.0} if self.unlearned else {}
         return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -98,6 +106,7 @@ def standing(
         gains(rows, objectives),
         len(groups),
         metrics_of(rows),
+        unlearned(rows),
     )
 
 

@@ -64,7 +64,8 @@ def row(
     """The row of one trial from what its store holds; figures are None where it failed.
 
     Beside the columns it has ``setting``, the policy as a sweep file writes it, ``warnings``, and
-    ``metrics``, the task's.
+    ``metrics``, the task's; ``chance``: how well a network does on the validation split that has
+    learned nothing.
     """
     summary = result.get("summary") or {}
     return {
@@ -80,6 +81,7 @@ def row(
         "setting": dict(setting),
         "warnings": list(summary.get("warnings", ())),
         "metrics": dict(metrics),
+        "chance": dict(summary.get("chance", {})),
     }
 
 

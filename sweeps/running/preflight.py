@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import torch
 
 from pruning.errors import InputError
+from pruning.foreign import ForeignError, foreign
 from pruning.policies import POLICIES, Policy
+from pruning.policies.registry import specify
+from pruning.saliency import Probe
 from pruning.structure.aside import Sample
-from pruning.structure.network import Network
 from pruning.structure.units import UntraceableError
 from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.data import Data, load
-from pruning.training.loop import open_data, open_model
+from pruning.training.first_step import try_outputs, try_step
+from pruning.training.loop import Training, open_data, open_model
 from pruning.training.objective import Objective
 from pruning.training.objective_trial import try_objective
 from pruning.training.rehearsal import rehearse
@@ -32,7 +35,6 @@ def check(sweep: Sweep) -> list[TrialSpec]:
     for task in {task.address(): task for _, task, _ in examples}.values():
         _try_workers(task, sweep.resources.workers)
         _try_task(task, sweep.seeds[0], [p for _, t, p in examples if t == task])
-        rehearse(task, sweep.seeds[0])
     load.cache_clear()
     if sweep.search:
         from sweeps.search.samplers import try_out
@@ -52,28 +54,55 @@ def _try_workers(task: Task, workers: int) -> None:
 def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
     data = open_data(task, torch.device("cpu"))
     data.check()
-    model = open_model(task, data, seed=seed)
     if task.batch_size > len(data.train):
         raise InputError(
             f"task.batch_size: {task.batch_size} is not allowed: the training part has "
             f"{len(data.train)} samples"
         )
-    try_objective(task, data, model)
-    probes = {probe.key: probe for policy in policies for probe in policy.probes()}
-    if not probes:
-        return
-    try:
-        network = Network(model, torch.zeros(2, *data.shape), protect=task.protect)
-    except UntraceableError as error:
-        raise InputError(f"task.model: {error}") from None
+    training = _opened(task, seed, data)
+    network = training.pruner.network
     network.sample = _two_samples(task, data)
-    network.start = {name: value.detach().clone() for name, value in model.named_parameters()}
-    for probe in probes.values():
+    named = network.model.named_parameters()
+    network.start = {name: value.detach().clone() for name, value in named}
+    for probe in _probes(policies).values():
         try:
             with torch.no_grad():
                 probe.check(network)
         except ValueError as error:
             raise InputError(f"policies: {error}") from None
+    rehearse(training)
+
+
+def _opened(task: Task, seed: int, data: Data) -> Training:
+    """A training that has made a step, and undone it. Raises InputError."""
+    try:
+        try:
+            with foreign(f"model: {task.model.name!r} cannot be traced"):
+                training = Training(task, seed)
+        except (UntraceableError, ForeignError):
+            try_outputs(task, data, open_model(task, data, seed))  # which may have a plainer reason
+            raise
+        batch = try_outputs(task, data, training.model)
+        try_objective(task, data, training.model)
+        try_step(training, batch)
+        return training
+    except UntraceableError as error:
+        raise InputError(f"task.model: {error}") from None
+    except ValueError as error:
+        raise InputError(f"task.{str(error).removeprefix('task.')}") from None
+
+
+def _probes(policies: Sequence[Policy]) -> dict[str, Probe]:
+    """What the policies measure, by key. Raises InputError."""
+    found: dict[str, Probe] = {}
+    for policy in policies:
+        name = specify(policy)["policy"]
+        try:
+            with foreign(f"{name!r} fails when asked for its probes"):
+                found |= {probe.key: probe for probe in policy.probes()}
+        except ValueError as error:
+            raise InputError(f"policies: {error}") from None
+    return found
 
 
 def _try_own_policies(examples: Sequence[tuple[str, Task, Policy]]) -> None:
@@ -84,11 +113,19 @@ def _try_own_policies(examples: Sequence[tuple[str, Task, Policy]]) -> None:
             continue
         tried.add(type(policy))
         try:
-            quick(policy)
-        except RaisedError:
-            continue
-        except ContractError as error:
-            raise InputError(f"{field}: {error}") from None
+            with foreign("it cannot be tried"):
+                _try_own_policy(field, policy)
+        except ForeignError as error:
+            raise InputError(f"{field}: {specify(policy)['policy']!r}: {error}") from None
+
+
+def _try_own_policy(field: str, policy: Policy) -> None:
+    try:
+        quick(policy)
+    except RaisedError:
+        return
+    except ContractError as error:
+        raise InputError(f"{field}: {error}") from None
 
 
 def _two_samples(task: Task, data: Data) -> Sample:

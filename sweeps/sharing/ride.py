@@ -150,7 +150,7 @@ class Ride:
         training = self._training = self._training or self._open()
         epoch = training.epoch_number + 1
         there = self.store.record(self.path, epoch) if epoch in self._stored else None
-        if there and there.measured.issuperset(self._needed(epoch)):
+        if there and (there.record.diverged or there.measured.issuperset(self._needed(epoch))):
             # Trained again for a probe, riders come to where nothing is missing: the tree replays.
             self._report.epochs.append((self.path, there.figures()))
             self._report.over = True

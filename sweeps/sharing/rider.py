@@ -8,6 +8,8 @@ driver's own decides, or recalls what it decided when it was last here. Kept tru
   the way was begun anew makes no difference. So it may be thrown away (``restart``) at any time.
 - A decision is remembered under the digest of the policy's source; after an edit it decides anew,
   on stored epochs. What a failed trial had decided is not remembered: what failed it may be over.
+- An epoch that has diverged fails all who decide after it, whoever comes when: its record says so,
+  and is stored, so that run again nobody trains it again.
 - A policy that raises fails alone, here. One that ends its process is found out by the tree, and is
   not tried again before its source changes: replaying, it would end the driver.
 """
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from pruning.actions import Action
+from pruning.foreign import told
 from pruning.history import History, Record
 from pruning.policies import Policy
 from pruning.settings import Settings, digest
@@ -148,8 +151,12 @@ class Rider:
         """Decide on what is known after this epoch: stay, or turn onto a path of its own.
 
         After the last epoch nothing is asked, only the indicator is noted, while it still measures.
-        A policy that raises has failed; the others on the path go on.
+        A policy that raises has failed; the others on the path go on. Where the training has
+        diverged all on the path have: nothing is decided on it.
         """
+        if history.last.diverged:
+            self.state.failure = history.last.diverged
+            return
         last = epoch >= self.epochs
         began = time.perf_counter()
         if self._reference:
@@ -158,10 +165,8 @@ class Rider:
             action = None if last else self.policy.decide(history)
             seconds = time.perf_counter() - began
             indicator = self.policy.indicator(history) if self.asks(epoch) else None
-        # Foreign code may raise anything; its first line has to fit into a table.
-        except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            self.state.failure = f"{type(error).__name__}: {first}"
+        except (Exception, SystemExit) as error:  # foreign code may raise anything
+            self.state.failure = told(error)
             return
         self.state.epoch = epoch
         self.state.decided.append((0.0 if last else seconds, indicator))

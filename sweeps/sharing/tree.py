@@ -285,9 +285,11 @@ class Tree:
     def _follow_one(self, rider: Rider) -> bool:
         """One epoch on, if it is stored."""
         path, epoch = rider.state.path, rider.state.epoch + 1
-        if not self.library.has(path, epoch, rider.needs(epoch)):
+        stored = self.library.figures(path, epoch)
+        diverged = stored is not None and bool(stored.record.diverged)
+        if not (diverged or self.library.has(path, epoch, rider.needs(epoch))):
             return False
-        if rider.knows(epoch):
+        if rider.knows(epoch) and not diverged:  # earlier builds went on
             rider.recall(epoch)
             # Only decisions describe the fork they lead to; of one recalled, that may be gone.
             if self.library.store.path(rider.state.path) is None:

@@ -50,6 +50,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             self.team.close()
 
     def step(self) -> dict[str, Any]:
+        from pruning.foreign import told
         from sweeps.sharing.library import Gone
         from sweeps.storage.files import StorageError
 
@@ -61,10 +62,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             report = {"storage": str(error)}
         except Gone as error:
             report = {"astray": str(error)}
-        except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            reason = f"{type(error).__name__}: {first}"
-            report = {"failure": reason, "trace": traceback.format_exc()}
+        except (Exception, SystemExit) as error:
+            report = {"failure": told(error), "trace": traceback.format_exc()}
         return {"branch": self.order["number"], **report}
 
     def _step(self) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def test_torchvision_and_dotted_path() -> None:
         ),
         ("small_cnn", {"widths": [-1]}, (1, 8, 8), "RuntimeError: "),
         ("small_cnn", {}, (64,), "'small_cnn' fails for samples of shape (64,)"),
-        ("torchvision:resnet18", {}, (1, 32, 32), "does not take samples of shape (1, 32, 32): "),
+        ("torchvision:resnet18", {}, (1, 32, 32), "does not take samples of shape (1, 32, 32) ("),
         (
             "no_such_package:build",
             {},

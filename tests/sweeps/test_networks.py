@@ -45,7 +45,7 @@ def test_every_trial_has_the_network_its_row_speaks_of(
         assert found.again == 0
         assert found.row["val_accuracy"] == row["val_accuracy"]
         path = tmp_path / "network.safetensors"
-        write(found.training, path, "safetensors", found.about(name))
+        write(found.training, path, "safetensors", found.about(name), bare=True)
         card, model = read_card(path), load_network(path)
         assert (card["trial"], card["setting"]) == (row["trial"], row["setting"])
         assert sum(p.numel() for p in model.parameters()) == row["params"]

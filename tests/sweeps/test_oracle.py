@@ -335,6 +335,7 @@ def test_a_real_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                     **cut,
                 },
             ],
+            task__data={"source": "digits", "train_limit": 512},
         )
     )
     store = Store(tmp_path / "runs")

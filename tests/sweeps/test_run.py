@@ -116,7 +116,7 @@ def test_every_trial_is_a_row(sweep: SimpleNamespace) -> None:
 
 
 def test_a_failing_trial_has_its_reason_in_one_line(sweep: SimpleNamespace) -> None:
-    assert sweep.rows[4]["reason"] == "ArithmeticError: this policy"
+    assert sweep.rows[4]["reason"] == "ArithmeticError: this policy always fails"
     assert sweep.rows[6]["reason"] == f"{ENDED_WORKER} while it decided after epoch 2"
 
 

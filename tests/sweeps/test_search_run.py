@@ -40,7 +40,9 @@ def sweep(**search: Any) -> Sweep:
         {"policy": "uniform", "of": {"policy": "at_epoch", "epoch": 1, "ratio": RATIO}},
     ]
     ways = {"val_accuracy": "max", "macs": "min"}
-    return Sweep.parse(changed(policies=policies, search=search, objectives=ways, name="searched"))
+    fields = {"policies": policies, "search": search, "objectives": ways, "name": "searched"}
+    learned = {"source": "digits", "train_limit": 512}
+    return Sweep.parse(changed(**fields, task__data=learned))
 
 
 def ran(of: Sweep, folder: Path) -> Outcome:

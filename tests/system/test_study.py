@@ -53,7 +53,7 @@ class Never(Policy):
 '''
 SWEEP: dict[str, Any] = {
     "name": "killed",
-    "task": patient(EPOCHS, 0.15),
+    "task": patient(EPOCHS, 0.04, train_limit=512),
     "seeds": [0, 1],
     "policies": [
         "dense",

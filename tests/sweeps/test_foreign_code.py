@@ -1,0 +1,267 @@
+"""Models and policies of a user's own that raise, exit or give nothing: one line, before Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from sweep_files import changed
+
+from pruning.errors import InputError
+from pruning.foreign import ForeignError, foreign
+from sweeps.file.sweep import Sweep
+from sweeps.running import preflight
+from sweeps.running.run import run
+from sweeps.storage.store import Store
+
+MODELS = """
+import os, sys, torch
+from torch import nn
+NUMBER = 5
+def plain(shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, classes))
+def without_a_word(shape, classes): raise KeyError
+def asserts(shape, classes): assert shape == 3
+def recurses(shape, classes): return recurses(shape, classes)
+def exits(shape, classes): sys.exit(0)
+def exits_hard(shape, classes): os._exit(0)
+def interrupts(shape, classes): raise KeyboardInterrupt
+def frozen(shape, classes): return plain(shape, classes).requires_grad_(False)
+class Own(nn.Module):
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.inner = plain(shape, classes)
+    def forward(self, x): return self.changed(self.inner(x))
+    def changed(self, out): return out
+class Half(Own):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.inner[1].requires_grad_(False)
+class FewerInTraining(Own):
+    def changed(self, out): return out[:, :5] if self.training else out
+class RaisesInTraining(Own):
+    def changed(self, out):
+        if self.training: raise RuntimeError("only in training")
+        return out
+class ExitsInTraining(Own):
+    def changed(self, out):
+        if self.training: sys.exit(0)
+        return out
+class ExitsForward(Own):
+    def changed(self, out): sys.exit(3)
+class NoNumbers(Own):
+    def changed(self, out): return out * float("nan")
+class NoNumbersInTraining(Own):
+    def changed(self, out): return out * (float("nan") if self.training else 1)
+class NoGradient(Own):
+    def changed(self, out): return out + torch.sqrt(out * 0)
+class Detached(Own):
+    def changed(self, out): return out.detach()
+class BatchesOf2And32(Own):
+    def changed(self, out):
+        if len(out) not in (2, 32): raise RuntimeError(f"bad batch {len(out)}")
+        return out
+class Summed(Own):
+    def changed(self, out): return out if len(out) == 2 else out.sum(0, keepdim=True)
+class NoModes(Own):
+    def train(self, mode=True): raise RuntimeError("no modes")
+class Empty(Own):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.more = nn.Linear(3, 0)
+"""
+POLICIES = """
+import os, sys
+from typing import ClassVar
+from pruning import Policy
+class Own(Policy):
+    name: ClassVar[str] = "own"
+    def decide(self, history): return None
+class Raises(Own):
+    def decide(self, history): raise RuntimeError("policy boom")
+class Wordless(Own):
+    def decide(self, history): raise KeyError
+class Exits(Own):
+    def decide(self, history): sys.exit(0)
+class ExitsHard(Own):
+    def decide(self, history): os._exit(0)
+class Interrupts(Own):
+    def decide(self, history): raise KeyboardInterrupt
+class ExitsAtWork(Own):
+    def decide(self, history):
+        if len(history.layout.names) < 5: sys.exit(0)
+class Unfinished(Policy):
+    name: ClassVar[str] = "unfinished"
+class MadeExits(Own):
+    def model_post_init(self, context): sys.exit(0)
+class MadeRaises(Own):
+    def model_post_init(self, context): raise RuntimeError
+class NoProbes(Own):
+    def probes(self): raise RuntimeError("no probes")
+class CheckRaises(Own):
+    def check(self, epochs): raise KeyError
+"""
+EXIT, ANY = "it would end the program, in own_models.py, line", "batches of any size"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "own_models.py").write_text(MODELS)
+    (tmp_path / "own_policies.py").write_text(POLICIES)
+    (tmp_path / "exiting.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "wordless.py").write_text("raise KeyError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in ("own_models", "own_policies", "exiting", "wordless"):
+        sys.modules.pop(name, None)
+
+
+def refusal(fields: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(InputError) as error:
+        preflight.check(Sweep.parse(changed(seeds=[0], **fields)))
+    assert capfd.readouterr() == ("", ""), "one line is all there is to see"
+    line = str(error.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize("policies", [["dense"], ["dense", {"policy": "at_epoch", "epoch": 1}]])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("own_models:NUMBER", "is of type int, which cannot be called"),
+        ("os.path:sep", "is of type str, which cannot be called"),
+        ("json:__name__", "is of type str, which cannot be called"),
+        ("exiting:x", "does not import (SystemExit: 0: it would end the program, in exiting.py"),
+        ("wordless:x", "does not import (KeyError, in wordless.py, line 1)"),
+        ("own_models:without_a_word", "(KeyError, in own_models.py, line "),
+        ("own_models:asserts", "(AssertionError, in own_models.py, line "),
+        ("own_models:recurses", "(RecursionError: maximum recursion depth exceeded"),
+        ("own_models:exits", f"(SystemExit: 0: {EXIT}"),
+        ("own_models:exits_hard", f"(SystemExit: 0: {EXIT}"),
+        ("own_models:interrupts", f"(KeyboardInterrupt: {EXIT}"),
+        ("own_models:ExitsForward", f"(SystemExit: 3: {EXIT}"),
+        ("own_models:NoModes", "(RuntimeError: no modes)"),
+        ("own_models:Empty", "has a layer without units: 'more.weight' is empty"),
+        ("own_models:frozen", "has no parameter that requires_grad"),
+        ("own_models:FewerInTraining", "[batch, 5] in training, and [batch, 10] in evaluation"),
+        ("own_models:RaisesInTraining", "in training fails for a batch of 4 (RuntimeError: only"),
+        (
+            "own_models:ExitsInTraining",
+            f"in training fails for a batch of 4 (SystemExit: 0: {EXIT}",
+        ),
+        ("own_models:NoNumbers", "in evaluation gives outputs that are no numbers (nan)"),
+        ("own_models:NoNumbersInTraining", "in training gives outputs that are no numbers (nan)"),
+        ("own_models:NoGradient", "has a gradient that is no finite number, of 'inner.1.weight'"),
+        ("own_models:Detached", "gives an output that depends on no parameter"),
+        ("own_models:BatchesOf2And32", ANY),
+        ("own_models:Summed", "gives (1, 10) for a batch of 4"),
+        ("torchvision:inception_v3", "does not take samples of shape (1, 8, 8)"),
+        ("torchvision:googlenet", "does not take samples of shape (1, 8, 8)"),
+    ],
+)
+def test_a_model(
+    name: str, said: str, policies: list[Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = refusal({"task__model": name, "policies": policies}, capfd)
+    assert line.startswith(f"task.model: {name!r} ")
+    assert said in line
+
+
+@pytest.mark.parametrize("hidden", [[0], [16, 0], [-1], ["a"]])
+def test_layers_of_ours_without_units(hidden: list[Any], capfd: pytest.CaptureFixture[str]) -> None:
+    model = {"name": "small_mlp", "options": {"hidden": hidden}}
+    assert refusal({"task__model": model}, capfd).startswith("task.model: 'small_mlp' ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"task__protect": ["nope"]}, "task.protect: the model has no module 'nope'"),
+        ({"task__protect": ["0", "1.weight"]}, "task.protect: the model has no module '1.weight'"),
+        ({"task__optimizer": {"name": "adam", "betas": [2, 3]}}, "task.optimizer: 'adam' cannot"),
+        ({"task__optimizer": {"lr": 1e300}}, "task.optimizer: 'sgd' cannot make a step at lr"),
+        (
+            {"task__schedule": {"name": "step", "gamma": 1e300, "step_epochs": 1}},
+            "task.schedule: 'step' has no rate after 3.5 epochs (OverflowError",
+        ),
+    ],
+)
+def test_what_no_step_can_be_made_with(
+    fields: dict[str, Any], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(fields, capfd).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("exiting:Mine", "does not import (SystemExit: 0: it would end the program, in exiting.py"),
+        ("wordless:Mine", "does not import (KeyError, in wordless.py, line 1)"),
+        ("os.path:sep", "is not a pruning.policies.base.Policy"),
+        ("own_policies:Exits", "(SystemExit: 0: it would end the program, in own_policies.py"),
+        ("own_policies:ExitsHard", "(SystemExit: 0: it would end the program, in own_policies.py"),
+        ("own_policies:Interrupts", "(KeyboardInterrupt: it would end the program"),
+        ("own_policies:MadeExits", "cannot be made (SystemExit: 0"),
+        ("own_policies:MadeRaises", "cannot be made (RuntimeError, in own_policies.py, line "),
+        ("own_policies:Unfinished", "cannot be made (TypeError: Can't instantiate abstract class"),
+        ("own_policies:NoProbes", "fails when asked for its probes (RuntimeError: no probes)"),
+        ("own_policies:CheckRaises", "check(4) fails (KeyError, in own_policies.py, line "),
+    ],
+)
+def test_a_policy(name: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    line = refusal({"policies": ["dense", {"policy": name}]}, capfd)
+    assert line.startswith("policies")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Raises", "RuntimeError: policy boom"),
+        ("Wordless", "KeyError, in own_policies.py, line "),
+        ("ExitsAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
+    ],
+)
+def test_a_policy_that_fails_at_work_fails_alone(
+    name: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import here
+
+    monkeypatch.setattr("sweeps.running.run._train", here.train)
+    own = {"policy": f"own_policies:{name}"}
+    sweep = Sweep.parse(changed(policies=["dense", own], seeds=[0], task__epochs=2))
+    uri = f"sqlite:///{folder}/m.db"
+    store = Store(folder / "s")
+    dense, mine = run(sweep, preflight.check(sweep), store, uri, Console(quiet=True)).rows
+    assert dense["status"] == "finished"
+    assert mine["reason"].startswith(said)
+
+
+@pytest.mark.parametrize("name", ["own_models:plain", "own_models:Half"])
+def test_what_works_is_accepted(name: str) -> None:
+    assert preflight.check(Sweep.parse(changed(task__model=name, seeds=[0])))
+
+
+def test_a_pressed_ctrl_c_stays_one() -> None:
+    with pytest.raises(KeyboardInterrupt), foreign("it fails"):
+        os.kill(os.getpid(), signal.SIGINT)
+    with (
+        pytest.raises(ForeignError, match=r"it fails \(KeyboardInterrupt: it would end"),
+        foreign("it fails"),
+    ):
+        raise KeyboardInterrupt
+
+
+def test_a_process_that_was_forked_meanwhile_really_ends() -> None:
+    with foreign("it fails"):
+        child = os.fork()
+        if not child:
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
