@@ -82,6 +82,8 @@ def _outputs(model: nn.Module, what: str, batches: Sequence[Tensor]) -> list[Ten
             output = main_output(model(samples))
         if output.shape[:1] != (count,):
             raise ValueError(f"{what} gives {tuple(output.shape)} for a batch of {count}")
+        if not samples.isfinite().all():
+            raise ValueError("data: there are samples that are not finite")
         if output.isnan().any():
             raise ValueError(f"{what} gives outputs that are no numbers (nan)")
         found.append(output)

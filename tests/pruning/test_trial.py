@@ -26,6 +26,7 @@ COLUMNS = {
     "test_accuracy",
     "train_seconds",
     "probe_seconds",
+    "chance",
     "decide_seconds",
     "total_seconds",
     "warnings",
@@ -64,6 +65,7 @@ def test_the_summary_of_a_dense_trial() -> None:
     assert summary["test_accuracy"] == trial.records[-1].test["test_accuracy"]
     assert 0 < summary["train_seconds"] < summary["total_seconds"]
     assert (summary["probe_seconds"], summary["warnings"]) == (0, [])
+    assert summary["chance"]["val_samples"] == len(trial.training.data.validation)
     assert trial.done
 
 
