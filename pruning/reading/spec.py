@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,10 @@ from pruning.settings import Options, Settings
 
 Normalize = dict[str, list[float]]
 Layout = Literal["chw", "hwc", "series", "features"]
+
+READING = 2
+"""Raised where the same file is read otherwise than before: a stored training is another one then.
+2: features are scaled one by one, labels have no class for a gap, pictures change only if asked."""
 
 _READ_AS_EVER = {
     "digits",
@@ -74,7 +78,8 @@ class DataSpec(Settings):
     each picture of a part without folders of classes. targets: ``classes``, even where numbers look
     like values, or ``values`` to be met; by default the task's loss says it (of one's own loss:
     floats are values). unlabelled: of labels a pixel the one that counts for nothing (255 in VOC).
-    options: of ``torchvision:``, ``parquet:`` and of one's own code.
+    options: of ``torchvision:``, ``parquet:`` and of one's own code. reading: set by itself, part
+    of the task's address.
     """
 
     source: str
@@ -91,12 +96,12 @@ class DataSpec(Settings):
     targets: Asked = "auto"
     unlabelled: int | None = None
     options: Options = {}
+    reading: int = 1
 
-    @property
-    def reading(self) -> int:
-        """Part of a task's address: raised where the same file is read otherwise than before.
-
-        2: features are scaled one by one, labels without holes, pictures are not mirrored unless
-        asked for. What needed none of it is as it was.
-        """
-        return 1 if self.source in _READ_AS_EVER else 2
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_is_read_now(cls, data: Any) -> Any:
+        """``reading`` is no choice: it follows from the source, so a task is what it is now."""
+        if not isinstance(data, dict):
+            return data
+        return {**data, "reading": 1 if data.get("source") in _READ_AS_EVER else READING}

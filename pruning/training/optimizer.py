@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # a task is read, and refused, without torch
     from torch import nn
     from torch.optim import Optimizer
 
-LARGEST = 1e6
-"""No learning rate, decay or factor is larger: a step of that size is a mistake."""
+LARGEST = 1e30
+"""No learning rate, decay or factor is larger: float32 could not hold its steps."""
 
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]

@@ -1,4 +1,4 @@
-"""A snapshot taken and restored before a sweep stands on them."""
+"""A step trained, and a snapshot restored, before a sweep stands on them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import itertools
 import torch
 
 from pruning.errors import InputError
+from pruning.foreign import ForeignError, foreign
 from pruning.randomness import global_stream
 from pruning.structure.copies import first_line
+from pruning.structure.units import UntraceableError
 from pruning.training import snapshot
-from pruning.training.loop import Training
+from pruning.training.data import Data
+from pruning.training.first_step import try_outputs, try_step
+from pruning.training.loop import Training, open_data, open_model
+from pruning.training.objective_trial import try_objective
+from pruning.training.task import Task
 
 
-def rehearse(training: Training) -> None:
-    """Go on from a snapshot of a training that has made a step.
+def rehearse(task: Task, seed: int) -> Training:
+    """Make a step, and go on from a snapshot of it; the training, on the CPU.
 
     An optimizer that is none of ours trains one more, to see that it keeps all of its state where
     snapshots look for it. Raises InputError, one line.
     """
-    task = training.task
+    training = _opened(task, seed, open_data(task, torch.device("cpu")))
     training.begin()
     again = _resumed(training)
     if task.optimizer.own_code:
@@ -30,6 +36,26 @@ def rehearse(training: Training) -> None:
                 f"task.optimizer: {task.optimizer.name!r} keeps state where a snapshot does not "
                 "find it; a training that is resumed would differ"
             )
+    return training
+
+
+def _opened(task: Task, seed: int, data: Data) -> Training:
+    """A training that has made a step, and undone it. Raises InputError."""
+    try:
+        try:
+            with foreign(f"model: {task.model.name!r} cannot be traced"):
+                training = Training(task, seed)
+        except (UntraceableError, ForeignError):
+            try_outputs(task, data, open_model(task, data, seed))  # which may have a plainer reason
+            raise
+        batch = try_outputs(task, data, training.model)
+        try_objective(task, data, training.model)
+        try_step(training, batch)
+        return training
+    except UntraceableError as error:
+        raise InputError(f"task.model: {error}") from None
+    except ValueError as error:
+        raise InputError(f"task.{str(error).removeprefix('task.')}") from None
 
 
 def _step(training: Training) -> None:

@@ -104,8 +104,7 @@ class Task(Settings):
         """The settings that differ from their defaults, without those that change no result."""
         said = {"metrics"} if self.metrics == (MetricSpec(name=self.loss.kind.metric),) else set()
         without: dict[str, Any] = {"data": {"workers"}, **dict.fromkeys(said, True)}
-        found = self.model_dump(mode="json", exclude_defaults=True, exclude=without)
-        return found | ({"reading": self.data.reading} if self.data.reading > 1 else {})
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=without)
 
     def address(self) -> str:
         """The task's place in a path: the digest of its settings, defaults left out."""

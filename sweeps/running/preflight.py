@@ -12,13 +12,10 @@ from pruning.policies import POLICIES, Policy
 from pruning.policies.registry import specify
 from pruning.saliency import Probe
 from pruning.structure.aside import Sample
-from pruning.structure.units import UntraceableError
 from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.data import Data, load
-from pruning.training.first_step import try_outputs, try_step
-from pruning.training.loop import Training, open_data, open_model
+from pruning.training.loop import open_data
 from pruning.training.objective import Objective
-from pruning.training.objective_trial import try_objective
 from pruning.training.rehearsal import rehearse
 from pruning.training.task import Task
 from sweeps.file.sweep import Sweep
@@ -59,8 +56,7 @@ def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
             f"task.batch_size: {task.batch_size} is not allowed: the training part has "
             f"{len(data.train)} samples"
         )
-    training = _opened(task, seed, data)
-    network = training.pruner.network
+    network = rehearse(task, seed).pruner.network
     network.sample = _two_samples(task, data)
     named = network.model.named_parameters()
     network.start = {name: value.detach().clone() for name, value in named}
@@ -70,26 +66,6 @@ def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
                 probe.check(network)
         except ValueError as error:
             raise InputError(f"policies: {error}") from None
-    rehearse(training)
-
-
-def _opened(task: Task, seed: int, data: Data) -> Training:
-    """A training that has made a step, and undone it. Raises InputError."""
-    try:
-        try:
-            with foreign(f"model: {task.model.name!r} cannot be traced"):
-                training = Training(task, seed)
-        except (UntraceableError, ForeignError):
-            try_outputs(task, data, open_model(task, data, seed))  # which may have a plainer reason
-            raise
-        batch = try_outputs(task, data, training.model)
-        try_objective(task, data, training.model)
-        try_step(training, batch)
-        return training
-    except UntraceableError as error:
-        raise InputError(f"task.model: {error}") from None
-    except ValueError as error:
-        raise InputError(f"task.{str(error).removeprefix('task.')}") from None
 
 
 def _probes(policies: Sequence[Policy]) -> dict[str, Probe]:

@@ -89,7 +89,7 @@ def test_nesterov_without_momentum_is_plain() -> None:
         ({"name": "sdg"}, "optimizer.name: unknown optimizer 'sdg'; did you mean 'sgd'"),
         ({"betas": [2, 3]}, "optimizer.betas.0: 2 is not allowed: input should be less than 1"),
         ({"betas": [0.9, 1]}, "optimizer.betas.1: 1 is not allowed"),
-        ({"lr": 1e300}, r"optimizer.lr: 1e\+300 is not allowed: .* less than or equal to 1000000"),
+        ({"lr": 1e300}, r"optimizer.lr: 1e\+300 is not allowed: .* less than or equal to 1000"),
         ({"weight_decay": 1e300}, r"optimizer.weight_decay: 1e\+300 is not allowed"),
         ({"eps": float("inf")}, "optimizer.eps: inf is not allowed"),
         ({"options": {"rho": 1}}, "options: 'sgd' takes none"),
@@ -154,7 +154,7 @@ def test_a_schedule_of_ones_own() -> None:
     own.check(4, lr=0.1)
     for options, why in (
         ({"peak": "high"}, "fails in epoch 1 .TypeError"),
-        ({"peak": -1}, r"makes the learning rate .* in epoch 1 .allowed: 0 to 1e\+06"),
+        ({"peak": -1}, r"makes the learning rate .* in epoch 1 .allowed: 0 to 1e\+30"),
         ({"low": 1}, "fails in epoch 1 .TypeError"),
     ):
         spec = ScheduleSpec.parse({"name": "own_code:triangle", "options": options})
@@ -165,8 +165,8 @@ def test_a_schedule_of_ones_own() -> None:
 
 
 def test_factors_that_grow_beyond_all_bounds_are_refused() -> None:
-    settings = {"name": "step", "step_epochs": 1, "gamma": 100}
-    with pytest.raises(InputError, match=r"schedule: 'step' makes the learning rate 1e.07 in ep"):
+    settings = {"name": "step", "step_epochs": 1, "gamma": 1e8}
+    with pytest.raises(InputError, match=r"schedule: 'step' makes the learning rate 1e.31 in ep"):
         digits_task(epochs=10, schedule=settings)
     with pytest.raises(InputError, match=r"schedule.gamma: 1e.300 is not allowed"):
         digits_task(schedule={**settings, "gamma": 1e300})

@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 
 from dashboards import report
+from pruning.errors import InputError
 from pruning.export import read_card, write
 from pruning.names import imported_from
 from sweeps.file.sweep import read
@@ -79,3 +80,12 @@ def test_so_does_an_exported_network(swept: SimpleNamespace) -> None:
     file = swept.folder / "network.safetensors"
     write(found.training, file, "safetensors", found.about("beside"))
     assert read_card(file)["class_names"] == ["cat", "dog", "emu"]
+
+
+def test_a_network_trained_on_what_is_read_otherwise_now(
+    swept: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its samples would be prepared in another way than those it was trained on."""
+    monkeypatch.setattr("pruning.reading.spec.READING", 3)
+    with pytest.raises(InputError, match="as an earlier version read it; run the sweep again"):
+        trained(Store(swept.folder / "runs"), "beside", swept.rows[0]["trial"])

@@ -127,7 +127,7 @@ def test_floats_are_fractions_or_go_up_to_255(brightest: int, tmp_path: Path) ->
         (GREY.astype(np.int32), "it has 32 bits a pixel, whose brightest value is not known"),
     ],
 )
-def test_pictures_whose_scale_is_not_known(pixels: Any, said: str, tmp_path: Path) -> None:
+def test_picture_kinds_whose_scale_is_not_known(pixels: Any, said: str, tmp_path: Path) -> None:
     assert said in refusal(tiffs(tmp_path, pixels), check=True, **SIZE)
 
 
@@ -193,9 +193,9 @@ def test_a_transform_of_ones_own(tmp_path: Path) -> None:
     pixels = np.linspace(0, 255, 12).astype(np.uint8)[:, None].repeat(12, axis=1)
     source = folders(tmp_path, pixels=pixels)
     plain = epoch(source, Augment())
-    turned = Augment(transform="test_pictures:upside_down")
+    turned = Augment(transform="test_picture_kinds:upside_down")
     assert torch.allclose(epoch(source, turned), plain.flip(2), atol=1e-5)
-    darker = Augment(transform="test_pictures:Darker")
+    darker = Augment(transform="test_picture_kinds:Darker")
     assert epoch(source, darker).max() < plain.max()
     assert torch.allclose(whole(opened(source, darker, **SIZE).test)[0][0], plain[0])
 
@@ -203,13 +203,13 @@ def test_a_transform_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("test_pictures:none", "module 'test_pictures' has no 'none'"),
-        ("test_pictures:SIZE", "'test_pictures:SIZE' is dict, no transform"),
+        ("test_picture_kinds:none", "module 'test_picture_kinds' has no 'none'"),
+        ("test_picture_kinds:SIZE", "'test_picture_kinds:SIZE' is dict, no transform"),
         (
-            "test_pictures:thirds",
+            "test_picture_kinds:thirds",
             "makes (1, 4, 4) of a picture of shape (1, 12, 12); a tensor (1, 12",
         ),
-        ("test_pictures:exits", "fails for a picture of shape (1, 12, 12) (SystemExit: 0)"),
+        ("test_picture_kinds:exits", "fails for a picture of shape (1, 12, 12) (SystemExit: 0)"),
         ("torch.nn:Linear", "cannot be made (TypeError: "),
     ],
 )
