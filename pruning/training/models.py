@@ -12,6 +12,7 @@ from torch import nn
 from pruning.errors import InputError, nearest, unknown
 from pruning.names import import_dotted, is_dotted
 from pruning.randomness import global_stream
+from pruning.training.known import MODEL_FORMS
 
 Shape = Sequence[int]
 
@@ -186,9 +187,7 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any
         return partial(torchvision.models.get_model, rest, weights=None, num_classes=classes)
     if is_dotted(name):
         return partial(import_dotted(name), shape=shape, classes=classes)
-    raise ValueError(
-        unknown("model", name, {*MODELS, "torchvision:NAME", "package.module:callable"})
-    )
+    raise ValueError(unknown("model", name, MODEL_FORMS))
 
 
 def _reason(error: Exception) -> str:

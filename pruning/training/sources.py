@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pruning.errors import one_line, unknown
 from pruning.names import import_dotted, is_dotted
+from pruning.training.known import SOURCE_FORMS
 from pruning.training.samples import Arrays, Sets, labels_of, samples_of
 from pruning.training.task import DataSpec
 
@@ -31,8 +32,7 @@ def read(spec: DataSpec) -> Arrays | Sets:
         return pictures.imagefolder(Path(rest), spec.image_size)
     if is_dotted(spec.source):
         return _custom(spec)
-    names = {"digits", "npz:PATH", "torchvision:NAME", "imagefolder:PATH", "package.module:load"}
-    raise ValueError(unknown("data", spec.source, names))
+    raise ValueError(unknown("data", spec.source, SOURCE_FORMS))
 
 
 def _digits() -> Arrays:

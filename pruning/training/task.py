@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from pruning.settings import Settings, digest
+from pruning.training.known import ModelName, SourceName
 from pruning.training.optimizer import OptimizerSpec, ScheduleSpec
 
 
@@ -18,7 +19,7 @@ def _named(field: str) -> Any:
 class ModelSpec(Settings):
     """The network: one of ours, ``torchvision:NAME`` or ``package.module:callable``."""
 
-    name: str
+    name: ModelName
     options: dict[str, Any] = {}
 
 
@@ -40,7 +41,7 @@ class DataSpec(Settings):
     workers: processes that load a large set.
     """
 
-    source: str
+    source: SourceName
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.2
     test: Annotated[float, Field(ge=0, lt=1)] = 0.25
     split_seed: int = 0

@@ -10,6 +10,7 @@ from torch import nn
 
 from pruning import InputError
 from pruning.structure import trace_units
+from pruning.training.known import OUR_MODELS
 from pruning.training.models import MODELS, build
 
 
@@ -19,6 +20,10 @@ def flat_head(shape: tuple[int, ...], classes: int, wrong: int = 0) -> nn.Module
 
 def not_a_module(shape: tuple[int, ...], classes: int) -> str:
     return "net"
+
+
+def test_names_are_known_before_they_are_loaded() -> None:
+    assert tuple(MODELS) == OUR_MODELS
 
 
 @pytest.mark.parametrize("name", MODELS)
