@@ -81,7 +81,8 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
         [here](#one-page-of-it) [there](#there) [its](made.py#line) [other](sub/page.md#a-b-1)
         [`Made.one`](../made.py) [`Made.two`](made.py) [`three`](made.py) [`made.py`](made.py)
         `sweeps/gone.py` `sweeps/configs/` `pruning/` `pruning/NAME.py` python -m benchmarks.gone
-        <img src="picture.png"> https://example.org [web](https://example.org/gone.md)
+        <img src="picture.png"> <a href='one-quote.md'> <a id='end'></a> [last](#end)
+        [a link][undefined] [`undefined`][] [another][Named] `code[0][1]` https://example.org [web](https://example.org/gone.md)
 [named]: nowhere.md
     """
     texts = {
@@ -105,7 +106,10 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
         "page.md: made.py does not define two",
         "page.md: made.py does not define three",
         "page.md: there is no picture.png",
+        "page.md: there is no one-quote.md",
         "page.md: there is no nowhere.md",
+        "page.md: [undefined] leads nowhere",
+        "page.md: [undefined] leads nowhere",
         "page.md: there is no sweeps/gone.py",
         "page.md: there is no pruning/",
         "page.md: there is no benchmarks.gone to run",
