@@ -163,6 +163,16 @@ def test_a_policy_is_refused_with_torch_and_gpytorch_alone(
     assert HEAVY & refused(tmp_path, command, *POLICIES[file]) == {"torch", "gpytorch"}
 
 
+@pytest.mark.parametrize(
+    "room", ["chaos", "fidelity", "gpu", "sharing", "sharing.submissions", "speed"]
+)
+def test_help_of_a_benchmark_loads_nothing_heavy(room: str) -> None:
+    found, done = loaded("-m", f"benchmarks.{room}", "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: ")
+    assert not HEAVY & found
+
+
 def test_names_are_loaded_when_they_are_asked_for() -> None:
     found, done = loaded("-c", "import earlyprune; print(earlyprune.load.__name__)")
     assert done.stdout == "load\n"
