@@ -9,8 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
-
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns, the first to the left, the others to the right."""
@@ -42,6 +40,8 @@ def _without_folder(argument: str) -> str:
 
 def made(device: str, command_line: str) -> dict[str, str]:
     """Where and how a result was made."""
+    import torch  # takes seconds, which a help text need not wait for
+
     return {
         "device": device,
         "date": date.today().isoformat(),

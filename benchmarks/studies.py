@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 def study(room: str, names: Sequence[str]) -> int:
     """Run the study that the command line names; its exit code, 2 if there is no such study."""
-    if len(sys.argv) < 2 or sys.argv[1] not in names:
+    chosen = next(iter(sys.argv[1:]), "")
+    if chosen not in names:
         print(f"usage: python -m {room} {{{','.join(names)}}} [--help]")
-        return 2
-    module = importlib.import_module(f"{room}.{sys.argv[1].replace('-', '_')}")
+        return 0 if chosen in ("-h", "--help") else 2
+    module = importlib.import_module(f"{room}.{chosen.replace('-', '_')}")
     return int(module.main(sys.argv[2:]))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sweeps.storage.store import Store
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it loads torch
+    from sweeps.storage.store import Store
 
 
 def trainings(store: Store) -> list[int]:

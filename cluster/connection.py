@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import socket
 import sys
@@ -74,6 +75,15 @@ def _unreachable(address: str | None, error: Exception) -> InputError:
         f"RAY_ADDRESS: {address!r} cannot be reached ({reason}); host:port of a running cluster "
         f"is needed (and its token in RAY_AUTH_TOKEN), or nothing to run here"
     )
+
+
+def job_server(address: str) -> str:
+    """The address, if it may be that of a cluster's job server. Raises InputError."""
+    if not re.match(r"https?://[^/]", address):
+        raise InputError(
+            f"--address: {address!r} is not allowed: http://HOST:8265 of a Ray cluster's head"
+        )
+    return address
 
 
 def refused(field: str, address: str | None) -> InputError:

@@ -20,7 +20,7 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from cluster.connection import refused
+from cluster.connection import job_server, refused
 from cluster.errors import ClusterError
 from pruning.errors import InputError, unknown
 from pruning.settings import digest
@@ -101,11 +101,7 @@ class Jobs:
     """
 
     def __init__(self, address: str) -> None:
-        self.address = address
-        if not re.match(r"https?://[^/]", address):
-            raise InputError(
-                f"--address: {address!r} is not allowed: http://HOST:8265 of a Ray cluster's head"
-            )
+        self.address = job_server(address)
         self._client: JobSubmissionClient = self._first(lambda: JobSubmissionClient(address))
 
     def submit(

@@ -14,12 +14,14 @@ OURS = "pruning|sweeps|cluster|dashboards|earlyprune|benchmarks|docs|tests"
 
 _FENCED = re.compile(r"^ *```.*?^ *``` *$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?)[ #]*$", re.MULTILINE)
-_ANCHOR = re.compile(r"<\w+ (?:id|name)=\"([^\"]+)\"")
+_ANCHOR = re.compile(r"<\w+ (?:id|name)=[\"']([^\"']+)[\"']")
 _LINK = re.compile(
     r"(?:\[([^][]*)|\))\]\(<?([^)>\s]+)"  # of a text, or of a picture
-    r"|^ *\[[^]]+\]: *(\S+)|(?:href|src)=\"([^\"]+)\"",
+    r"|^ *\[[^]]+\]: *(\S+)|(?:href|src)=[\"']([^\"']+)[\"']",
     re.MULTILINE,
 )
+_REFERENCE = re.compile(r"\[([^][]*)\]\[([^][]*)\]")
+_LABEL = re.compile(r"^ *\[([^]]+)\]:", re.MULTILINE)
 _PATH = re.compile(rf"`((?:{OURS})/(?:[\w.-]+/?)*)`")
 _STANDS_FOR_ANY = re.compile(r"/[A-Z]+(?:\.py|/|$)")
 _MODULE = re.compile(rf"python -m ((?:{OURS})[\w.]*\w)")
@@ -55,7 +57,7 @@ def broken(files: dict[str, Path]) -> Iterator[str]:
         if name.endswith(".md"):
             text = page.read_text(encoding="utf-8")
             wrong = [line for link in links(name, text) for line in _wrong(link, known, files)]
-            for line in (*wrong, *_gone(text, known)):
+            for line in (*wrong, *_unlabelled(text), *_gone(text, known)):
                 yield f"{name}: {line}"
 
 
@@ -91,6 +93,15 @@ def _wrong(link: Link, known: set[str], files: dict[str, Path]) -> Iterator[str]
         for part in _code(link.text):
             if not re.search(rf"\b(?:def|class) {part}\b|^{part}\b.*=", text, re.MULTILINE):
                 yield f"{link.path} does not define {part}"
+
+
+def _unlabelled(text: str) -> Iterator[str]:
+    """Links by a label, ``[text][label]`` or ``[label][]``, that the page does not explain."""
+    bare = re.sub(r"`([^`\n]*)`", lambda code: re.sub(r"[][]", "", code[1]), _FENCED.sub("", text))
+    labels = {label.lower() for label in _LABEL.findall(bare)}
+    for shown, label in _REFERENCE.findall(bare):
+        if (label or shown).lower() not in labels:
+            yield f"[{label or shown}] leads nowhere"
 
 
 def _code(text: str) -> list[str]:

@@ -66,6 +66,23 @@ def misplaced(root: Path, package: str, storeys: Sequence[str]) -> list[str]:
     return faults
 
 
+def faces(root: Path) -> list[str]:
+    """Where a package's own module gets hold of its face by importing a room of it, a line each.
+
+    ``import house.attic`` binds ``house``, and with it all that the face shows.
+    """
+    return [
+        f"{path.relative_to(root)}:{node.lineno} imports {alias.name} and with it the face of "
+        f"{house}: write from {alias.name} import ..."
+        for importer, path in modules(root).items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        for house, dot, _ in [alias.name.partition(".")]
+        if dot and not alias.asname and _is_in(importer, house)
+    ]
+
+
 def circle(root: Path) -> str:
     """Modules that import one another in a circle, if there are any, and where they do."""
     own = {(one.importer, one.imported): one for one in imports(root)}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from documents import ROOT, anchors, blocks, broken, tracked
+from named import not_commands, undefined
 
 from pruning import Prune, Saliency, testing
 from pruning.export import write
@@ -81,7 +82,8 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
         [here](#one-page-of-it) [there](#there) [its](made.py#line) [other](sub/page.md#a-b-1)
         [`Made.one`](../made.py) [`Made.two`](made.py) [`three`](made.py) [`made.py`](made.py)
         `sweeps/gone.py` `sweeps/configs/` `pruning/` `pruning/NAME.py` python -m benchmarks.gone
-        <img src="picture.png"> https://example.org [web](https://example.org/gone.md)
+        <img src="picture.png"> <a href='one-quote.md'> <a id='end'></a> [last](#end)
+        [a link][undefined] [`undefined`][] [another][Named] `code[0][1]` https://example.org [web](https://example.org/gone.md)
 [named]: nowhere.md
     """
     texts = {
@@ -105,13 +107,61 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
         "page.md: made.py does not define two",
         "page.md: made.py does not define three",
         "page.md: there is no picture.png",
+        "page.md: there is no one-quote.md",
         "page.md: there is no nowhere.md",
+        "page.md: [undefined] leads nowhere",
+        "page.md: [undefined] leads nowhere",
         "page.md: there is no sweeps/gone.py",
         "page.md: there is no pruning/",
         "page.md: there is no benchmarks.gone to run",
         "sub/page.md: sub/page.md has no heading #c",
     ]
     assert anchors(texts["sub/page.md"]) == {"a-b", "a-b-1"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which sources there are")
+def test_the_code_that_the_architecture_names_is_there() -> None:
+    ours = {
+        name: file for name, file in tracked().items() if not name.startswith(("docs", "tests"))
+    }
+    sources = [file.read_text() for name, file in ours.items() if name.endswith(".py")]
+    assert list(undefined((ROOT / "ARCHITECTURE.md").read_text(), sources)) == []
+
+
+def test_code_that_is_not_there_is_found() -> None:
+    source = "KEPT: int = 1\nGONE |= 2\nclass Ride:\n    place: int\n    def _open(self): ..."
+    text = "`Ride._open` `Ride.place` `KEPT` `probe:NAME` `lower` NO "
+    text += "`Ride._shut` `Branch.place` `GONE`"
+    assert list(undefined(text, [source])) == [
+        "nothing defines Ride._shut",
+        "nothing defines Branch.place",
+        "nothing defines GONE",
+    ]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which documents there are")
+def test_the_commands_that_documents_name_are_there() -> None:
+    pages = {name: file for name, file in tracked().items() if name.endswith(".md")}
+    found = {name: [*not_commands(file.read_text())] for name, file in pages.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_a_command_that_is_not_there_is_found() -> None:
+    text = """earlyprune trains. `earlyprune run x` `earlyprune walk` `earlyprune store show`
+        `earlyprune store shw` `.venv/bin/earlyprune rn` python -m benchmarks.fidelity any
+        `python -m benchmarks.fidelity bep` `python -m benchmarks.fidelity STUDY`
+```sh
+A=b earlyprune plot x | earlyprune plan x
+python -m benchmarks.speed epcohs; python -m benchmarks.search --json x
+```
+"""
+    assert list(not_commands(text)) == [
+        "there is no command earlyprune walk",
+        "there is no command earlyprune store shw",
+        "there is no command earlyprune rn",
+        "there is no command earlyprune plot",
+        "there is no study epcohs of benchmarks.speed",
+    ]
 
 
 def test_the_readme_runs(run: Run) -> None:

@@ -19,8 +19,10 @@ from earlyprune.commands import app
 from pruning.pruner import Pruner
 
 ROOT = Path(__file__).parents[1]
-NEVER = {"ray", "mlflow", "optuna", "pandas", "plotly", "matplotlib", "sklearn", "boto3"}
-HEAVY = {*NEVER, "torch", "torchvision", "gpytorch"}
+HEAVY = {
+    *("ray", "mlflow", "optuna", "pandas", "plotly", "matplotlib", "sklearn", "boto3"),
+    *("torch", "torchvision", "gpytorch"),
+}
 SWEEP: dict[str, Any] = {
     "name": "small",
     "task": {"model": "small_cnn", "data": "digits", "epochs": 2},
@@ -68,7 +70,7 @@ COMMANDS: dict[str, list[str]] = {
     "run": [],
     "plan": [],
     "submit": [],
-    "manifest": ["--image", "earlyprune:0.1.0"],
+    "manifest": ["--image", "earlyprune:0.1.0", "--volume", "runs:/storage"],
 }
 FILES = {
     "not YAML": ("name: [", "not YAML"),
@@ -77,6 +79,14 @@ FILES = {
     "a misspelt field of the task": (
         {**SWEEP, "task": {**SWEEP["task"], "epoch": 2}},
         "did you mean 'epochs'",
+    ),
+    "a misspelt model": (
+        {**SWEEP, "task": {**SWEEP["task"], "model": "smal_cnn"}},
+        "task.model.name: unknown model 'smal_cnn'; did you mean 'small_cnn'",
+    ),
+    "misspelt data": (
+        {**SWEEP, "task": {**SWEEP["task"], "data": "digitz"}},
+        "task.data.source: unknown data 'digitz'; did you mean 'digits'",
     ),
     "a wrong type": ({**SWEEP, "seeds": "one"}, "seeds: 'one' is not allowed"),
 }
@@ -106,17 +116,61 @@ def test_a_file_is_refused_without_torch(file: str, command: str, tmp_path: Path
     assert not HEAVY & refused(tmp_path, command, *FILES[file])
 
 
-def test_a_change_is_refused_without_torch(tmp_path: Path) -> None:
-    change = ("--set", "task.epochs")
-    assert not HEAVY & refused(tmp_path, "run", SWEEP, "key=value is needed", *change)
+OF_A_SWEEP = {
+    "run --set task.epochs": "key=value is needed",
+    "run --storage bogus://x": "unknown kind of address 'bogus'",
+    "run --tracking-uri bogus://x": "this kind of address is not known",
+    "run --independent --replay": "give one",
+    "manifest --workers 4:1": "--workers: '4:1' is not allowed",
+}
+
+
+@pytest.mark.parametrize("given", OF_A_SWEEP)
+def test_an_option_for_a_sweep_is_refused_without_torch(given: str, tmp_path: Path) -> None:
+    command, *options = given.split()
+    assert not HEAVY & refused(tmp_path, command, SWEEP, OF_A_SWEEP[given], *options)
+
+
+OPTIONS = {
+    "results x --format parquet": "--output: missing",
+    "store prune": "give one of --older-than, --sweep and --to-size",
+    "store prune --older-than 3d --sweep x": "give one of --older-than, --sweep and --to-size",
+    "store prune --older-than 3x": "--older-than: '3x' is not allowed",
+    "store prune --to-size 3x": "--to-size: '3x' is not allowed",
+    "list --address nonsense": "--address: 'nonsense' is not allowed",
+    "status x --address nonsense": "--address: 'nonsense' is not allowed",
+    "logs x --address nonsense": "--address: 'nonsense' is not allowed",
+    "stop x --address nonsense": "--address: 'nonsense' is not allowed",
+    "submit x --address nonsense": "--address: 'nonsense' is not allowed",
+}
+
+
+@pytest.mark.parametrize("given", OPTIONS)
+def test_an_option_is_refused_without_torch(given: str) -> None:
+    found, done = loaded("-m", "earlyprune", *given.split())
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert OPTIONS[given] in done.stderr
+    assert not HEAVY & found
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("file", POLICIES)
-def test_a_policy_is_refused_with_torch_alone(file: str, command: str, tmp_path: Path) -> None:
-    found = refused(tmp_path, command, *POLICIES[file])
-    assert "torch" in found
-    assert not NEVER & found
+def test_a_policy_is_refused_with_torch_and_gpytorch_alone(
+    file: str, command: str, tmp_path: Path
+) -> None:
+    """The classes say which settings they have, and BEP forecasts with gpytorch."""
+    assert HEAVY & refused(tmp_path, command, *POLICIES[file]) == {"torch", "gpytorch"}
+
+
+@pytest.mark.parametrize(
+    "room", ["chaos", "fidelity", "gpu", "sharing", "sharing.submissions", "speed"]
+)
+def test_help_of_a_benchmark_loads_nothing_heavy(room: str) -> None:
+    found, done = loaded("-m", f"benchmarks.{room}", "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: ")
+    assert not HEAVY & found
 
 
 def test_names_are_loaded_when_they_are_asked_for() -> None:

@@ -9,16 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rooms import circle, imports, misplaced
+from documents import tracked
+from rooms import circle, faces, imports, misplaced
 
 ROOT = Path(__file__).parents[1]
 
 PACKAGES = ["pruning", "sweeps", "cluster dashboards", "earlyprune", "benchmarks"]
 
+NO_PACKAGES = {"docs", "tests"}
+"""Folders with Python that nobody imports."""
+
 PRUNING = [
     "errors randomness actions meter",
     "foreign",
     "names settings",
+    "known",
     "preprocessing structure",
     "reading",
     "history saliency forecast",
@@ -46,6 +51,22 @@ ORDERS = {"": PACKAGES, "pruning": PRUNING, "sweeps": SWEEPS}
 def test_every_room_imports_only_those_below_it(package: str, storeys: Sequence[str]) -> None:
     faults = misplaced(ROOT, package, storeys)
     assert not faults, "\n".join(faults)
+
+
+def test_no_room_imports_the_face_of_its_package() -> None:
+    faults = faces(ROOT)
+    assert not faults, "\n".join(faults)
+
+
+def test_no_package_imports_what_is_none() -> None:
+    faults = [str(one) for one in imports(ROOT) if one.imported.partition(".")[0] in NO_PACKAGES]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which folders there are")
+def test_every_folder_with_python_is_a_package_or_listed_as_none() -> None:
+    found = {name.partition("/")[0] for name in tracked() if name.endswith(".py")}
+    assert found == {*" ".join(PACKAGES).split(), *NO_PACKAGES}
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
@@ -102,6 +123,33 @@ def test_nor_what_is_beside_it_nor_the_face_of_its_package(tmp_path: Path) -> No
         "house/kitchen.py:2 imports house.parlour: "
         "house/parlour stands beside house/kitchen, not below it",
         "house/kitchen.py:3 imports house: house/__init__ stands above house/kitchen, not below it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("import house.cellar.wine", 1), ("def cook():\n    import sys, house.cellar.wine", 2)],
+)
+def test_an_import_that_binds_the_face_is_named(tmp_path: Path, text: str, line: int) -> None:
+    assert faces(built(tmp_path, {"kitchen.py": text})) == [
+        f"house/kitchen.py:{line} imports house.cellar.wine and with it the face of house: "
+        "write from house.cellar.wine import ..."
+    ]
+
+
+def test_one_that_does_not_bind_it_is_no_fault(tmp_path: Path) -> None:
+    text = "import os.path\nimport house.cellar.wine as red\nfrom house.cellar import wine"
+    root = built(tmp_path, {"kitchen.py": text})
+    (root / "garden").mkdir()
+    (root / "garden/__init__.py").write_text("import house.kitchen")
+    assert not faces(root)
+
+
+def test_an_import_of_what_is_no_package_is_seen(tmp_path: Path) -> None:
+    root = built(tmp_path, {"kitchen.py": "from tests import rooms\nimport docs.pictures"})
+    assert [str(one) for one in imports(root)] == [
+        "house/kitchen.py:1 imports tests.rooms",
+        "house/kitchen.py:2 imports docs.pictures",
     ]
 
 

@@ -33,8 +33,6 @@ from benchmarks.chaos.sweep import BATCH, NAME, NETWORK, SAMPLES, batches, sweep
 from benchmarks.chaos.verdict import epochs, facts, runs
 from benchmarks.chaos.world import STORAGE, World
 from benchmarks.output import command, made, table, write_json
-from sweeps.judging.table import read_rows
-from sweeps.storage.store import Store
 
 STEPS = SAMPLES // BATCH
 COUNTED = "CHAOS_BATCHES"
@@ -68,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 def undisturbed(folder: Path, config: Path) -> dict[str, Any]:
     """The same sweep on this computer, in a folder."""
+    from sweeps.storage.store import Store
+
     counted, storage = folder / "undisturbed.batches", folder / "undisturbed"
     began = time.monotonic()
     environment = {**os.environ, COUNTED: str(counted), "OMP_NUM_THREADS": "1"}
@@ -96,6 +96,9 @@ def disturbed(
     folder: Path, config: Path, calm: dict[str, Any], seed: int, rounds: float, last: int
 ) -> dict[str, Any]:
     """The sweep among faults, and what is left of it."""
+    from sweeps.judging.table import read_rows
+    from sweeps.storage.store import Store
+
     counted, draw = folder / "disturbed.batches", random.Random(seed)
     with World(folder, seed, {COUNTED: str(counted)}) as world:
         began = time.monotonic()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.trained import trainings
-from sweeps.judging.table import read_rows
 from sweeps.results.rows import METRICS, Row
-from sweeps.storage.store import Store
+
+if TYPE_CHECKING:  # it loads torch
+    from sweeps.storage.store import Store
 
 TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
 
 
 def facts(store: Store, name: str) -> list[dict[str, Any]]:
     """The table, without what differs from run to run: times, and what follows from them."""
+    from sweeps.judging.table import read_rows
+
     left = {*TIMES, "pareto"}
     return [{k: v for k, v in row.items() if k not in left} for row in read_rows(store, name)]
 

@@ -22,11 +22,9 @@ from typing import Any
 import yaml
 
 from benchmarks.output import command, made, table, write_json
-from benchmarks.sharing.plain_tune import FINALS
+from benchmarks.sharing.finals import FINALS
 from benchmarks.trained import trainings
-from sweeps.judging.table import read_rows
 from sweeps.results.rows import Row
-from sweeps.storage.store import Store
 
 QUICKSTART = Path(__file__).parents[2] / "sweeps/configs/quickstart.yaml"
 THRESHOLDS = [round(0.80 + 0.01 * step, 2) for step in range(20)]
@@ -67,6 +65,9 @@ def timed(module: str, *arguments: str) -> float:
 
 def swept(config: Path, folder: Path, *options: str) -> dict[str, Any]:
     """The study as a sweep: seconds, epochs trained and distinct, hours, rows by trial."""
+    from sweeps.judging.table import read_rows
+    from sweeps.storage.store import Store
+
     wall = timed("earlyprune", "run", str(config), "--storage", str(folder), *options)
     store = Store(folder)
     name = "sharing-independent" if options else "sharing"

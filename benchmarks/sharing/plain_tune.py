@@ -23,6 +23,7 @@ from ray import tune
 from ray.tune import RunConfig, TuneConfig, Tuner
 
 from benchmarks.output import write_json
+from benchmarks.sharing.finals import FINALS
 from cluster.connection import ray_session
 from pruning.errors import InputError
 from pruning.policies.registry import policy
@@ -30,10 +31,6 @@ from pruning.training.task import Task
 from pruning.training.trial import Trial
 from sweeps.file.sweep import Sweep, read
 from sweeps.file.trials import TrialSpec
-
-FINALS = (
-    "prune_epochs sparsity unit_sparsity params macs train_flops val_accuracy test_accuracy"
-).split()
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,6 @@ from benchmarks.chaos.ray_nodes import SERVER, RayNodes
 from benchmarks.chaos.servers import Server, mlflow
 from benchmarks.output import command, made, table, write_json
 from benchmarks.trained import trainings
-from cluster.jobs import DRIVER_MEMORY, Jobs
-from sweeps.judging.table import read_rows
-from sweeps.storage.store import Store
 
 COMMON = "common"
 MLFLOW_PORT = 5000
@@ -78,6 +75,8 @@ def sweep(name: str, number: int) -> dict[str, Any]:
 
 def client(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     """What one client does; it prints its seconds for each submission."""
+    from cluster.jobs import Jobs
+
     seconds = []
     for name in names:
         began = time.monotonic()
@@ -113,6 +112,10 @@ def submitted(
     folder: Path, names: Sequence[str], clients: int, drivers: int, machines: Machines, at: Server
 ) -> dict[str, Any]:
     """On a head, with MLflow there."""
+    from cluster.jobs import DRIVER_MEMORY
+    from sweeps.judging.table import read_rows
+    from sweeps.storage.store import Store
+
     nodes = RayNodes(machines, folder, head_cpus=2, head_memory=drivers * DRIVER_MEMORY)
     machines.environment |= {
         "RAY_JOB_START_TIMEOUT_SECONDS": START_SECONDS,

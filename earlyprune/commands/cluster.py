@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cluster.connection import job_server
 from earlyprune.commands.manifest import manifest
 from earlyprune.commands.options import AsJson, Config, read_sweep
 from sweeps.storage.files import DEFAULT_STORAGE
@@ -23,7 +24,9 @@ app.command()(manifest)
 
 Address = Annotated[
     str,
-    typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="The cluster's job server."),
+    typer.Option(
+        envvar="RAY_API_SERVER_ADDRESS", callback=job_server, help="The cluster's job server."
+    ),
 ]
 LOCAL = "http://127.0.0.1:8265"
 JobName = Annotated[str, typer.Argument(help="The sweep's name, or the job's.")]

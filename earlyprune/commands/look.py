@@ -37,12 +37,12 @@ def results(
     ] = None,
 ) -> None:
     """Print a row a trial, the Pareto set marked, or write it to a file."""
+    if form is Format.parquet and output is None:
+        raise InputError("--output: missing; --format parquet is written to a file")
     from dashboards import tables
     from sweeps.judging.table import read_rows
     from sweeps.storage.store import Store
 
-    if form is Format.parquet and output is None:
-        raise InputError("--output: missing; --format parquet is written to a file")
     rows = read_rows(Store(storage), name)
     if output:
         from sweeps.results.output import write

@@ -78,7 +78,6 @@ def manifest(
 ) -> None:
     """Print a sweep's manifest for KubeRay, to be piped into kubectl apply -f -."""
     sweep = read_sweep(config, change)
-    _ = sweep.entries  # as wrong policies are better found here
     from cluster.kuberay.manifest import to_yaml
     from cluster.kuberay.request import Request
 
@@ -107,6 +106,7 @@ def manifest(
         objects = request.cluster(sweep)
     else:
         objects = request.job(sweep, config, change or [])
+    _ = sweep.entries  # as wrong policies are better found here
     _print(to_yaml(objects), output)
 
 

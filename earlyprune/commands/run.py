@@ -46,15 +46,14 @@ def run(
     if independent and replay:
         raise InputError("--replay: replays shared training, --independent shares none: give one")
     sweep = _kept_in(read_sweep(config, change), study)
+    _check_addresses(sweep, storage, tracking_uri)
     from cluster.connection import ray_session
-    from cluster.scheduled import check_lasting, stop_when_asked
+    from cluster.scheduled import stop_when_asked
     from dashboards.pictures import PictureFiles
     from sweeps.running import ending
     from sweeps.running.opening import open_sweep
     from sweeps.running.run import Mode
 
-    kept = sweep.search.study if sweep.search else None
-    check_lasting(storage, tracking_uri, kept, bool(sweep.search))
     mode, needs = Mode(independent, train=not replay), sweep.resources
     opened = open_sweep(sweep, mode, storage, tracking_uri, partial(console.print, markup=False))
     pictures = PictureFiles(opened.store, storage, opened.name)
@@ -101,6 +100,19 @@ def _kept_in(sweep: Sweep, study: str | None) -> Sweep:
     """EARLYPRUNE_STUDY may be set for all sweeps, of which some have no search."""
     address = study or (os.environ.get("EARLYPRUNE_STUDY") if sweep.search else None)
     return sweep.kept_in(address) if address else sweep
+
+
+def _check_addresses(sweep: Sweep, storage: str, tracking_uri: str | None) -> None:
+    """What can be said of them without a look at what is there, and so at once."""
+    from cluster.scheduled import check_lasting
+    from sweeps.storage.files import open_files
+    from sweeps.tracking.address import scheme_of
+
+    kept = sweep.search.study if sweep.search else None
+    check_lasting(storage, tracking_uri, kept, bool(sweep.search))
+    open_files(storage)
+    if tracking_uri:
+        scheme_of(tracking_uri)
 
 
 def _show(outcome: Outcome, pictures: PictureFiles) -> None:

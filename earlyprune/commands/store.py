@@ -48,6 +48,9 @@ def store_prune(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Make room: what goes is trained again where it is needed again."""
+    from sweeps.storage import limits
+
+    limits.check(older_than, sweep, to_size)  # before what takes seconds to import
     from dashboards import tables
     from sweeps.storage import housekeeping
     from sweeps.storage.store import Store

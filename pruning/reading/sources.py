@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pruning.errors import unknown
+from pruning.known import SOURCE_FORMS
 from pruning.names import is_dotted
 from pruning.reading import files
 from pruning.reading.arrays import samples_of
@@ -26,21 +27,7 @@ def read(spec: DataSpec, augment: Augment) -> Arrays | Sets:
         return KINDS[kind](rest, spec, augment)
     if is_dotted(spec.source):
         return own(spec)
-    raise ValueError(
-        unknown(
-            "data",
-            spec.source,
-            {
-                "digits",
-                "npz:PATH",
-                "npy:PATH",
-                "torchvision:NAME",
-                "imagefolder:PATH",
-                "parquet:PATH",
-                "package.module:load",
-            },
-        )
-    )
+    raise ValueError(unknown("data", spec.source, SOURCE_FORMS))
 
 
 def _digits(spec: DataSpec) -> Arrays:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pruning.errors import InputError
+from pruning.known import SourceName
 from pruning.reading.target import Asked
 from pruning.settings import Options, Settings
 
@@ -82,7 +83,7 @@ class DataSpec(Settings):
     of the task's address.
     """
 
-    source: str
+    source: SourceName
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.2
     test: Annotated[float, Field(ge=0, lt=1)] = 0.25
     split_seed: int = 0

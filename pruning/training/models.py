@@ -13,6 +13,7 @@ from torch import nn
 
 from pruning.errors import InputError, nearest, unknown
 from pruning.foreign import foreign
+from pruning.known import MODEL_FORMS
 from pruning.names import import_callable, is_dotted
 from pruning.randomness import global_stream
 from pruning.training.outputs import main_output
@@ -209,9 +210,7 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any
         return partial(torchvision.models.get_model, rest, num_classes=classes, **untrained)
     if is_dotted(name):
         return partial(import_callable(name), shape=shape, classes=classes)
-    raise ValueError(
-        unknown("model", name, {*MODELS, "torchvision:NAME", "package.module:callable"})
-    )
+    raise ValueError(unknown("model", name, MODEL_FORMS))
 
 
 def _kaiming(module: nn.Module) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from pruning.known import ModelName
 from pruning.names import is_dotted
 from pruning.reading.spec import Augment, DataSpec
 from pruning.settings import Options, Settings, digest
@@ -25,7 +26,7 @@ def _named(field: str) -> Any:
 class ModelSpec(Settings):
     """The network: one of ours, ``torchvision:NAME`` or ``package.module:callable``."""
 
-    name: str
+    name: ModelName
     options: Options = {}
 
 

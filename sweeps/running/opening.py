@@ -43,11 +43,13 @@ def open_sweep(
 ) -> Opened:
     """The sweep with its storage, MLflow and study, all of which can be used.
 
+    Names come first, then addresses, as data and models may take minutes to load.
+
     tracking_uri: None is a database beside the storage. say: is told what is out of reach now, if a
     sweep that has begun before can do without. Raises InputError, or StorageError as ``open_study``
     does.
     """
-    trials = preflight.check(sweep)
+    _ = sweep.entries  # a misspelt name leaves no folder behind
     store, name = Store(storage), sweep_name(sweep, mode)
     store.files.check()
     uri = tracking_uri or database_in(here(storage))
@@ -58,6 +60,7 @@ def open_sweep(
         if not begun:
             raise
         say(f"{error}; the sweep goes on")
+    trials = preflight.check(sweep)
     if sweep.search:
         open_study(sweep, name, store, uri, begun)
     return Opened(sweep, name, mode, trials, store, uri)

@@ -14,9 +14,9 @@ became of it, and the tree says who goes on where. Kept true after every call:
 A killed worker's branch goes on in ``lost``: its riders read what it has stored, up to the epoch in
 flight, and wait again; the next worker opens their path at its last snapshot.
 
-At first each decision looked through all riders; for 10,000 (`benchmarks.scale`) queues know their
-rank, and trunks their probes. Known limit: who joins late decides on stored epochs here, in the
-driver's own process and time (``_follow_one``), slow policies, too.
+At first each decision looked through all riders; for 10,000 (`benchmarks.sharing.scale`) queues
+know their rank, and trunks their probes. Known limit: who joins late decides on stored epochs here,
+in the driver's own process and time (``_follow_one``), slow policies, too.
 """
 
 from __future__ import annotations

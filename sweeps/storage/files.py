@@ -19,7 +19,10 @@ def here(address: str | Path) -> Path:
 
 
 def open_files(address: str | Path) -> Files:
-    """The files at an address; plain paths and ``file://`` are local. Nothing is touched yet."""
+    """The files at an address; plain paths and ``file://`` are local. Nothing is touched yet.
+
+    Raises InputError for a kind of address that is not known.
+    """
     if isinstance(address, Path) or "://" not in address:
         return LocalFiles(str(address))
     protocol, _, rest = address.partition("://")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,17 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pruning.errors import InputError
+from sweeps.storage import limits
 from sweeps.storage.busy import busy, refuse_if_busy
 from sweeps.storage.files import Entry, Files
 from sweeps.storage.lock import locked
 from sweeps.storage.store import Store, folder_name
 from sweeps.storage.survey import StoredPath, StoredSweep, Survey, survey
-
-HOURS = {"h": 1, "d": 24, "w": 7 * 24}
-BYTES = {
-    **{"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
-    **{"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40},
-}
 
 
 @dataclass(frozen=True)
@@ -107,14 +101,13 @@ def choice(
     age: str | None, sweep: str | None, size: str | None, snapshots_only: bool = False
 ) -> Choose:
     """What the options of ``earlyprune store prune`` ask for. Raises InputError."""
-    given = [
+    limits.check(age, sweep, size)
+    (chosen,) = (
         make(option)
         for make, option in ((older_than, age), (of_sweep, sweep), (down_to, size))
         if option is not None
-    ]
-    if len(given) != 1:
-        raise InputError("store prune: give one of --older-than, --sweep and --to-size")
-    return only_snapshots(given[0]) if snapshots_only else given[0]
+    )
+    return only_snapshots(chosen) if snapshots_only else chosen
 
 
 def older_than(text: str, now: float | None = None) -> Choose:
@@ -122,12 +115,7 @@ def older_than(text: str, now: float | None = None) -> Choose:
 
     A path that a stored one forked from stays as long as that one. Results of trials stay.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([hdw])", text.strip().lower())
-    if match is None:
-        raise InputError(
-            f"--older-than: {text!r} is not allowed: give a number and h, d or w, such as 30d"
-        )
-    limit = (time.time() if now is None else now) - 3600 * float(match[1]) * HOURS[match[2]]
+    limit = (time.time() if now is None else now) - 3600 * limits.hours(text)
 
     def choose(found: Survey) -> Removal:
         go: list[StoredPath] = []
@@ -162,13 +150,7 @@ def down_to(text: str) -> Choose:
     Snapshots first, the oldest before the others and the last of each path after all others; then
     whole paths, the oldest of those that no other path forked from. Results of trials stay.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(\w+)", text.strip().upper())
-    if match is None or match[2] not in BYTES:
-        raise InputError(
-            f"--to-size: {text!r} is not allowed: give a number and B, KB, MB, GB or TB, "
-            f"such as 10GB"
-        )
-    limit = float(match[1]) * BYTES[match[2]]
+    limit = limits.count_bytes(text)
 
     def choose(found: Survey) -> Removal:
         left = found.size

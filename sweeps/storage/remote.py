@@ -65,7 +65,7 @@ Call = Callable[[Any, str], T]
 
 
 class RemoteFiles(Files):
-    """An address fsspec knows.
+    """An address fsspec knows. Raises InputError if it does not.
 
     Whole files hold on object stores, where a put appears at once or not at all. One winner of
     `create` and `swap` holds on memory and on S3 (If-None-Match, If-Match; a server that ignores
@@ -77,6 +77,7 @@ class RemoteFiles(Files):
     def __init__(self, address: str, waits: Sequence[float] | None = None) -> None:
         super().__init__(address if address.endswith("://") else address.rstrip("/"))
         self._protocol = address.partition("://")[0]
+        _check_protocol(address, self._protocol)
         self._waits = WAITS if waits is None else waits
 
     def check(self) -> None:
@@ -203,7 +204,7 @@ def _connected(address: str, protocol: str) -> tuple[Any, str]:
     return system, root
 
 
-def _connect(address: str, protocol: str) -> Any:
+def _check_protocol(address: str, protocol: str) -> None:
     try:
         fsspec.get_filesystem_class(protocol)
     except ImportError as error:
@@ -215,6 +216,9 @@ def _connect(address: str, protocol: str) -> Any:
             f"storage: unknown kind of address {protocol!r} in {address!r}{hint} "
             f"(give a folder, or an address such as s3://bucket/prefix)"
         ) from None
+
+
+def _connect(address: str, protocol: str) -> Any:
     options = S3_OPTIONS if protocol in S3 else {}
     try:
         system, _ = fsspec.core.url_to_fs(address, skip_instance_cache=True, **options)

@@ -15,6 +15,7 @@ from pruning.errors import InputError
 from sweeps.tracking.turns import TurnError, database_turn, folder_turn
 
 _ALLOWED = "use sqlite:///PATH.db, http(s)://HOST:PORT of an MLflow server, or postgresql://..."
+_DATABASES, _SERVERS = ("postgresql", "mysql", "mssql"), ("http", "https")
 CHECK_SECONDS = 5
 
 
@@ -54,18 +55,24 @@ def checked(uri: str) -> Iterator[None]:
         yield
 
 
-def _check(uri: str, turn: ExitStack) -> None:
+def scheme_of(uri: str) -> str:
+    """The kind of an address, without a database's driver. Raises `TrackingError`."""
     scheme = uri.partition("://")[0].partition("+")[0].lower() if "://" in uri else ""
+    if scheme in ("sqlite", *_DATABASES, *_SERVERS):
+        return scheme
+    if scheme == "file" or uri.startswith("file:") or not re.match(r"[\w+.-]+:", uri):
+        raise TrackingError(uri, "MLflow no longer keeps runs in a folder of files")
+    raise TrackingError(uri, "this kind of address is not known")
+
+
+def _check(uri: str, turn: ExitStack) -> None:
+    scheme = scheme_of(uri)
     if scheme == "sqlite":
         exists = _check_sqlite(uri, turn)
-    elif scheme in ("postgresql", "mysql", "mssql"):
+    elif scheme in _DATABASES:
         exists = _check_database(uri, turn)
-    elif scheme in ("http", "https"):
-        exists = True
-    elif scheme == "file" or uri.startswith("file:") or not re.match(r"[\w+.-]+:", uri):
-        raise TrackingError(uri, "MLflow no longer keeps runs in a folder of files")
     else:
-        raise TrackingError(uri, "this kind of address is not known")
+        exists = True
     # A client that is asked makes MLflow's tables, for seconds: that is left to the first session.
     if not exists:
         return

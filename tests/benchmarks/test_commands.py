@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import benchmarks
+from benchmarks.fidelity.__main__ import STUDIES as FIDELITY
+from benchmarks.speed.__main__ import STUDIES as SPEED
 
 ROOT = Path(__file__).parents[2]
 FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/results/*")]
@@ -36,3 +38,21 @@ def test_all_are_listed() -> None:
         [sys.executable, "-m", "benchmarks"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == str(benchmarks.__doc__).strip()
+
+
+@pytest.mark.parametrize(
+    ("room", "studies"), [("benchmarks.fidelity", FIDELITY), ("benchmarks.speed", SPEED)]
+)
+def test_a_room_of_studies_says_which_there_are(room: str, studies: tuple[str, ...]) -> None:
+    for asked, code in (["--help"], 0), (["-h"], 0), ([], 2), (["bp"], 2):
+        said = subprocess.run(
+            [sys.executable, "-m", room, *asked],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert said.returncode == code
+        assert said.stdout == f"usage: python -m {room} {{{','.join(studies)}}} [--help]\n"
+    for name in studies:
+        assert find_spec(f"{room}.{name.replace('-', '_')}")

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from pruning import InputError
+from pruning.known import OUR_MODELS, SOURCE_FORMS
+from pruning.reading.sources import KINDS
 from pruning.structure import trace_units
 from pruning.training.models import MODELS, build
 
@@ -19,6 +21,11 @@ def flat_head(shape: tuple[int, ...], classes: int, wrong: int = 0) -> nn.Module
 
 def not_a_module(shape: tuple[int, ...], classes: int) -> str:
     return "net"
+
+
+def test_names_are_known_before_they_are_loaded() -> None:
+    assert tuple(MODELS) == OUR_MODELS
+    assert {form.partition(":")[0] for form in SOURCE_FORMS} == {*KINDS, "digits", "package.module"}
 
 
 @pytest.mark.parametrize("name", MODELS)

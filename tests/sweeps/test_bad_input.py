@@ -312,6 +312,28 @@ def test_storage_that_cannot_be_written(
     assert str(storage) in line
 
 
+def test_names_come_before_addresses_and_these_before_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {"task__data": "npz:/nowhere/x.npz"}
+    config = write(tmp_path, changed(**wrong))
+    run = ["run", str(config), "--storage", str(tmp_path / "s")]
+    elsewhere = [*run, "--tracking-uri", "sqlite://"]
+    assert "tracking address" in refused(elsewhere, monkeypatch, capsys)
+    assert "task.data" in refused(run, monkeypatch, capsys)
+    write(tmp_path, changed(**wrong, policies=["densse"]))
+    untouched = [
+        "run",
+        str(config),
+        "--storage",
+        str(tmp_path / "t"),
+        "--tracking-uri",
+        "sqlite://",
+    ]
+    assert "policies.0" in refused(untouched, monkeypatch, capsys)
+    assert not (tmp_path / "t").exists()
+
+
 def test_tracking_address_that_is_busy_or_broken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
