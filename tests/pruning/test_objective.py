@@ -64,7 +64,7 @@ def objective(target: Target, classes: int = 0, **fields: Any) -> Objective:
     task = digits_task(**PLAIN, **fields)
     data = open_data(digits_task(), CPU)
     splits = data.train, data.validation, data.test
-    return Objective.of(task, Data(*splits, (4,), classes, target=target), CPU)
+    return Objective.of(task, Data(*splits, (4,), classes, data.preprocessing, target=target), CPU)
 
 
 def figures(of: Objective, output: Any, target: Tensor, batch: int = 3) -> dict[str, float]:

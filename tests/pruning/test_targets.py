@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 )
 def test_classes(values: Any, shape: tuple[int, ...]) -> None:
     parts = {"y": (torch.zeros(6, 1, *shape[1:]), values)}
-    found, _, _ = targets_of(parts, None, DataSpec(source="x"))
+    found, _, _ = targets_of(parts, None, DataSpec(source="digits"))
     assert (found["y"].dtype, tuple(found["y"].shape)) == (torch.int64, shape)
 
 
@@ -49,7 +49,7 @@ def test_classes(values: Any, shape: tuple[int, ...]) -> None:
 def test_labels_a_pixel_that_are_none(values: Any, said: str) -> None:
     parts = {"y": (torch.zeros(2, 1, 3, 3), values)}
     with pytest.raises(ValueError, match=said):
-        targets_of(parts, None, DataSpec(source="x", unlabelled=255))
+        targets_of(parts, None, DataSpec(source="digits", unlabelled=255))
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_looking_leaves_the_random_state_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("exits", "'own_data:exits' failed (SystemExit: 0)"),
-        ("interrupts", "'own_data:interrupts' failed (KeyboardInterrupt)"),
+        ("exits", "'own_data:exits' failed (SystemExit: 0: it would end the program"),
+        ("interrupts", "'own_data:interrupts' failed (KeyboardInterrupt: it would end the program"),
         ("recurses", "'own_data:recurses' failed (RecursionError: maximum recursion depth"),
         ("several_lines", "'own_data:several_lines' failed (ValueError: first second long long"),
         ("nothing", "returned NoneType; a mapping with x_train, y_train or three datasets"),
@@ -70,7 +70,9 @@ def test_a_refusal_of_its_own_is_said_as_it_is() -> None:
 
 
 def test_a_module_that_exits() -> None:
-    assert "'leaves:load' does not import (SystemExit: 0)" in refusal("leaves:load")
+    assert "'leaves:load' does not import (SystemExit: 0: it would end the program" in refusal(
+        "leaves:load"
+    )
 
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
@@ -82,8 +84,8 @@ PARTS = {"train": "training", "validation": "validation", "test": "test"}
     [
         ("empty", "is empty: it has no samples"),
         ("raises", "sample 3 fails (OSError: truncated file)"),
-        ("exits", "sample 3 fails (SystemExit: 0)"),
-        ("interrupts", "sample 19 fails (KeyboardInterrupt)"),
+        ("exits", "sample 3 fails (SystemExit: 0: it would end the program"),
+        ("interrupts", "sample 19 fails (KeyboardInterrupt: it would end the program"),
         ("endless_recursion", "sample 3 fails (RecursionError: too deep)"),
         ("negative", "has label -1 (allowed: from 0, or words)"),
         ("fraction", "1 labels that are fractions, such as 0.5"),
@@ -95,7 +97,7 @@ PARTS = {"train": "training", "validation": "validation", "test": "test"}
         ("number", "is int, no dataset: it needs a length, and samples by number"),
         ("loader", "is a DataLoader; give the dataset that it loads"),
         ("iterable", "no dataset: it needs a length"),
-        ("no_length", "its length fails (SystemExit: 0)"),
+        ("no_length", "its length fails (SystemExit: 0: it would end the program"),
     ],
 )
 def test_parts_that_are_wrong(part: str, name: str, said: str) -> None:
@@ -144,9 +146,9 @@ def test_options_are_a_tasks_own() -> None:
     ("error", "said"),
     [
         (ValueError("a\n b"), "it failed (ValueError: a b); do so"),
-        (SystemExit(), "it failed (SystemExit); do so"),
-        (KeyboardInterrupt(), "it failed (KeyboardInterrupt); do so"),
-        (MemoryError(), "it failed (MemoryError); do so"),
+        (SystemExit(), "it failed (SystemExit: it would end the program"),
+        (KeyboardInterrupt(), "it failed (KeyboardInterrupt: it would end the program"),
+        (MemoryError(), "it failed (MemoryError, in test_own_data.py"),
         (AssertionError("x" * 999), "it failed (AssertionError: xxx"),
     ],
 )
