@@ -19,15 +19,18 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: install
 	$(BIN)/earlyprune run sweeps/configs/quickstart.yaml
 
-# Two halves side by side: one network in a process of its own, everything with Ray in the other.
+# Two halves side by side, of about the same length: sweeps in one process, all else in the other.
 test: install
-	$(MAKE) -j2 --output-sync=target --no-print-directory test-pruning test-sweeps
+	$(MAKE) -j2 --output-sync=target --no-print-directory test-sweeps test-rest
+
+test-sweeps: install
+	$(BIN)/python -m pytest tests/sweeps
+
+test-rest: install
+	$(BIN)/python -m pytest tests --ignore=tests/sweeps --ignore=tests/system
 
 test-pruning: install
 	$(BIN)/python -m pytest tests/pruning
-
-test-sweeps: install
-	$(BIN)/python -m pytest tests --ignore=tests/pruning --ignore=tests/system
 
 # A sweep killed again and again, a full disk, a database that goes away: whole processes, for some
 # minutes. Two halves side by side, as each mostly waits: in one the files that make machines with

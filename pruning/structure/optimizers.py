@@ -168,9 +168,9 @@ class _Memory:
             self._refuse(target, path, str(tuple(value.shape)))
 
     def _refuse(self, target: Target, path: Path, what: str) -> None:
-        key = "".join(f"[{part!r}]" for part in path[1:])
+        key = ".".join(map(str, path))
         raise ValueError(
-            f"optimizer {self.kind}: state {str(path[0])!r}{key} of {target.name}, {what}, "
+            f"optimizer {self.kind}: state {key!r} of {target.name}, {what}, "
             f"cannot be sliced like the parameter, {tuple(target.tensor.shape)}"
         )
 

@@ -252,7 +252,9 @@ def test_what_works_is_accepted(name: str) -> None:
     assert preflight.check(Sweep.parse(changed(task__model=name, seeds=[0])))
 
 
-def test_a_pressed_ctrl_c_stays_one() -> None:
+def test_a_pressed_ctrl_c_stays_one(request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Tune keeps its own
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with pytest.raises(KeyboardInterrupt), foreign("it fails"):
         os.kill(os.getpid(), signal.SIGINT)
     with (

@@ -206,7 +206,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "rows": (lambda p: {"row": p.new_ones(p.shape[:-1])}, r"'row' of 0\.weight, \(8, 3, 3\)"),
     "flat": (
         lambda p: {"a": [torch.ones_like(p), p.new_ones(p.numel() + 1)]},
-        r"'a'\[1\] of 0\.weight",
+        r"'a.1' of 0\.weight",
     ),
     "object": (lambda p: {"o": object()}, r"'o' of 0\.weight, a object"),
     "square": (
