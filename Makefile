@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= bench-gpu
 CIFAR  ?=
 
-.PHONY: install quickstart test test-pruning test-sweeps check test-oldest bench-gpu wheels clean \
+.PHONY: install quickstart test test-pruning test-sweeps test-rest check test-oldest bench-gpu wheels clean \
 	test-system test-system-machines test-system-here system-packages
 
 install: $(VENV)/.installed

@@ -7,12 +7,14 @@ import sys
 from rich.console import Console
 
 from earlyprune.commands import app
+from earlyprune.commands.console import warn_in_lines
 from pruning.errors import InputError
 
 
 def main() -> None:
     """What a user gave and cannot be used ends it with code 2, a storage that is full or out of
     reach with code 3, a cluster that went away with code 4."""
+    warn_in_lines()
     try:
         app()
     except InputError as error:

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -179,3 +180,15 @@ def test_export_writes_the_network_and_says_what_it_is(folder: Path) -> None:
     wrong = earlyprune(folder, "export", SWEEP["name"], "dense-s0")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("error: trial: unknown trial 'dense-s0'")
+
+
+def test_what_is_warned_of_is_a_line(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((40, 4))
+    np.savez(tmp_path / "a.npz", x=x, y=np.array(["cat", "dog"] * 20))
+    task = {"model": "small_mlp", "data": "npz:a.npz", "epochs": 1, "batch_size": 8}
+    sweep = {"name": "words", "task": task, "policies": ["dense"]}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(sweep))
+    done = earlyprune(tmp_path, "run", "s.yaml", "--replay", "--storage", "runs")
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("warning: task.data: the words of the training part are classes 0 to 1")
+    assert "_labelled" not in done.stderr

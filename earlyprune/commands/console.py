@@ -5,11 +5,30 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 from rich.console import Console
 
 console = Console(width=None if sys.stdout.isatty() else 150)
+
+
+def warn_in_lines() -> None:
+    """Let what we warn of be a line, without the line of code that Python adds."""
+    usual = warnings.formatwarning
+
+    def told(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if category is UserWarning:
+            return f"warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = told
 
 
 def suggest(what: str, *arguments: str) -> None:
