@@ -32,7 +32,9 @@ def main() -> None:
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True, emoji=False).print(
+        f"error: {error}", markup=False, highlight=False
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -94,9 +95,11 @@ def export(
     """
     from dashboards import tables
     from pruning.export import write
+    from pruning.names import import_from
     from sweeps.results.networks import trained
     from sweeps.storage.store import Store
 
+    import_from(os.getcwd())  # the sweep's own code lies there, as a rule
     found = trained(Store(storage), name, trial)
     if found.again:
         console.print(f"{found.again} epochs were trained again: their snapshots are gone")

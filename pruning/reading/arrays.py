@@ -17,8 +17,12 @@ _NO_NUMBERS |= {"S": "text", "V": "records of several fields", "O": "Python obje
 def array_of(values: Any, name: str) -> Array:
     """What was given as a numpy array. Raises ValueError for what is none, or hides values."""
     if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        return np.asarray(values.float() if values.dtype == torch.bfloat16 else values)
+        try:
+            values = values.detach().cpu()
+            return np.asarray(values.float() if values.dtype == torch.bfloat16 else values)
+        except Exception:  # sparse, quantized, without memory: each in its own way
+            kind = f"{values.layout}, {values.dtype}, on {values.device}"
+            raise ValueError(f"{name} is a tensor ({kind}) that is no array of numbers") from None
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} has masked values; give them a number, or leave them out")
     try:

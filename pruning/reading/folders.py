@@ -8,7 +8,7 @@ TinyImageNet). What is hidden is passed over, what else is not read is named.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +130,7 @@ def _by_folder(part: Path, inside: Sequence[str], names: Sequence[str] | None = 
 def _pictures(folder: Path) -> list[Picture]:
     """All below a folder, in torchvision's order."""
     found = []
-    for place, _, files in sorted(os.walk(folder, followlinks=True)):
+    for place, files in sorted(_walked(folder)):
         if any(_hidden(step) for step in Path(place).relative_to(folder).parts):
             continue
         for name in sorted(files):
@@ -138,6 +138,15 @@ def _pictures(folder: Path) -> list[Picture]:
                 path = Path(place) / name
                 found.append(Picture(str(path), path))
     return found
+
+
+def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every folder below, links followed. Raises ValueError for one that leads back up."""
+    for place, _, files in os.walk(folder, followlinks=True):
+        here, around = os.path.realpath(place), os.path.realpath(os.path.dirname(place))
+        if place != str(folder) and f"{around}{os.sep}".startswith(f"{here}{os.sep}"):
+            raise ValueError(f"{place!r} is a link to a folder that it lies in")
+        yield place, files
 
 
 def _refuse_empty(folder: Path) -> None:

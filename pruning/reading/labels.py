@@ -80,6 +80,8 @@ def classes_of(
     for name in rest:
         _refuse_other(read, first, name)
     values = np.arange(columns) if columns else np.unique(read[first])
+    if len(values) < 2:
+        raise ValueError(f"{first} has one class only, {_listed(values)}; two or more are needed")
     if not columns and not sure:
         _refuse_quantity(read[first], values, first)
     for name in rest:

@@ -23,7 +23,7 @@ from pruning.reading.labels import Classes, classes_of
 from pruning.reading.parts import arrays_of, refuse_settings
 from pruning.reading.spec import DataSpec
 from pruning.reading.target import Target
-from pruning.reading.targets import kind_of, maps, target_of
+from pruning.reading.targets import count_of, kind_of, maps, target_of
 
 LOOKED_AT = 2000
 """Samples of a part that are looked at."""
@@ -90,13 +90,8 @@ def _described(
         shapes = {tuple(torch.as_tensor(one).shape) for part in found.values() for one in part}
         if len(shapes) > 1:
             raise ValueError(f"{spec.source!r} has targets of several shapes: {sorted(shapes)}")
-        maxima = [
-            int(torch.as_tensor(one).max())
-            for part in found.values()
-            for one in part
-            if kind == "classes"
-        ]
-        count = 1 + max(maxima) if maxima else 0
+        every = [torch.as_tensor(one) for part in found.values() for one in part]
+        count = count_of(every, spec) if kind == "classes" else 0
         return {"classes": count, "label": label, "target": Target(kind, shapes.pop())}
     classes, notes = _classes(labels, train, spec.targets == "classes")
     names = classes.names

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pruning.errors import InputError
 from pruning.reading.arrays import array_of
 from pruning.reading.given import Pair
 from pruning.reading.labels import Classes, classes_of, pixels_of
@@ -38,10 +39,28 @@ def targets_of(
         return _alike(found), Classes(np.arange(0)), ()
     if maps(first, samples.ndim):
         found = {name: pixels_of(y, name, spec.unlabelled) for name, (_, y) in parts.items()}
-        most = 1 + max(int(labels.max()) for labels in found.values())
-        return _alike(found), Classes(np.arange(most)), ()
+        return _alike(found), Classes(np.arange(count_of(list(found.values()), spec))), ()
     labels = {name: y for name, (_, y) in parts.items()}
     return classes_of(labels, names, spec.targets == "classes")
+
+
+def count_of(labels: Sequence[Tensor], spec: DataSpec) -> int:
+    """How many classes labels a pixel have: one more than the largest.
+
+    Raises InputError where most numbers up to it are no label: 255 mostly means none.
+    """
+    found = np.unique(torch.cat([one.flatten() for one in labels]).numpy())
+    there = found[found != UNLABELLED].tolist()
+    if not there:
+        raise ValueError(f"{spec.source!r} has no label at all")
+    if spec.targets != "classes" and there[-1] + 1 >= 2 * max(2, len(there)):
+        shown = ", ".join(map(str, there[:3] + ["..."] * (len(there) > 4) + there[3:][-1:]))
+        raise InputError(
+            f"task.data.unlabelled: missing; labels a pixel are {shown}: is {there[-1]} no label? "
+            f"(allowed: {there[-1]}, if it is none; or targets: classes, and all numbers up to it "
+            "are classes)"
+        )
+    return int(there[-1]) + 1
 
 
 def maps(labels: Any, samples: int) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Subset
@@ -124,9 +125,10 @@ def _labelled(arrays: Arrays, spec: DataSpec) -> tuple[dict[str, Pair], Classes]
     parts = arrays.parts()
     with _in_the_field():
         for name, (x, y) in parts.items():
-            if len(x) != len(y):
+            count = len(y) if np.ndim(y) else "one value in place of"
+            if len(x) != count:
                 raise ValueError(
-                    f"{spec.source!r} has {len(x)} samples and {len(y)} labels ({name} part)"
+                    f"{spec.source!r} has {len(x)} samples and {count} labels ({name} part)"
                 )
         named = {f"the {name} part": part for name, part in parts.items()}
         labels, classes, notes = targets_of(named, arrays.names, spec)

@@ -83,7 +83,10 @@ def _outputs(model: nn.Module, what: str, batches: Sequence[Tensor]) -> list[Ten
         if output.shape[:1] != (count,):
             raise ValueError(f"{what} gives {tuple(output.shape)} for a batch of {count}")
         if not samples.isfinite().all():
-            raise ValueError("data: there are samples that are not finite")
+            raise ValueError(
+                "data: samples are not finite once they are scaled (values too large for float32, "
+                "or a transform of one's own)"
+            )
         if output.isnan().any():
             raise ValueError(f"{what} gives outputs that are no numbers (nan)")
         found.append(output)

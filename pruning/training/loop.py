@@ -201,8 +201,9 @@ class Training:
             for batch in split.in_order(_EVALUATION_BATCH, share):
                 output, target = self._output(batch)
                 total += self.objective.step(output, target)[1]
-                for stream in streams.values():
-                    stream.update(main_output(output), target)
+                with self._counting():
+                    for stream in streams.values():
+                        stream.update(main_output(output), target)
             found = {f"{name}_{key}": scalar(key, s.compute()) for key, s in streams.items()}
         sums = total if streams else self.group.sum(total)
         return self.objective.figures(name, sums.tolist()) | found
@@ -223,6 +224,18 @@ class Training:
         if self.task.precision == "bf16":
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """For metrics on a CPU, where counting is exact as it is: torchmetrics would count in a
+        matrix of labels by classes squared, which takes gigabytes of a label a pixel."""
+        before = torch.are_deterministic_algorithms_enabled()
+        if self.device.type == "cpu":
+            torch.use_deterministic_algorithms(False)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before, warn_only=True)
 
     @contextmanager
     def _numerics(self) -> Iterator[None]:

@@ -82,7 +82,7 @@ def of_name(
 
 def of_model(spec: ModelSpec, size: Size, policies: Sequence[OneShot]) -> Inspected:
     """A network without data: what is cut is known to saliencies that need none."""
-    model = models.build(spec.name, spec.options, size.shape, size.classes)
+    model = models.build(spec.name, spec.options, size.shape, size.classes, output=None)
     example = torch.zeros(2, *size.shape)
     for probe in _probes(policies):
         if probe.per_step:

@@ -130,3 +130,14 @@ def test_pixels_from_a_file(tmp_path: Any) -> None:
     assert (data.target, data.classes) == (Target("classes", (4, 4)), 3)
     with pytest.raises(InputError, match="pictures would move"):
         open_data(digits_task(**{**plain, "augment": {"flip": True}}), CPU)
+
+
+def test_a_label_a_pixel_far_beyond_the_others_is_a_guess() -> None:
+    masks = torch.arange(32).reshape(2, 4, 4) % 3
+    masks[:, 0, 0] = 255
+    parts = {"y": (torch.zeros(2, 1, 4, 4), masks)}
+    with pytest.raises(InputError, match=r"task\.data\.unlabelled: missing; .* is 255 no label"):
+        targets_of(parts, None, DataSpec(source="digits"))
+    for spec, count in (({"unlabelled": 255}, 3), ({"targets": "classes"}, 256)):
+        _, classes, _ = targets_of(parts, None, DataSpec.parse({"source": "digits", **spec}))
+        assert len(classes) == count

@@ -177,3 +177,28 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
     data, notes = noted(npz(tmp_path, X=FLAT, Y=Y, ids=np.arange(40), means=FLAT))
     assert data.shape == (6,)
     assert notes == [f"not read in {tmp_path / 'a.npz'}: ids, means"]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        torch.rand(40, 6).to_sparse(),
+        torch.empty(40, 6, device="meta"),
+        torch.rand(40, 6).to_sparse_csr(),
+    ],
+)
+def test_tensors_that_are_no_arrays(samples: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"x is a tensor \(.*\) that is no array of numbers"):
+        arrays_of({"x": samples, "y": Y[:40]}, "own:load", DataSpec(source="own:load"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.array(3), "one value in place of labels"),
+        (np.zeros(len(Y), dtype=int), "has one class only, label 0"),
+        (np.full(len(Y), "cat"), "has one class only, label 'cat'"),
+    ],
+)
+def test_labels_that_leave_nothing_to_tell_apart(tmp_path: Path, labels: Any, said: str) -> None:
+    assert said in refusal(npz(tmp_path, x=FLAT, y=labels))

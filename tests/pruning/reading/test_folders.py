@@ -217,3 +217,10 @@ def test_bytes_of_a_picture_hold_what_was_drawn(tmp_path: Path) -> None:
     mean, std = (np.array(data.normalize[key]) for key in ("mean", "std"))
     found = whole(data.test)[0][0].permute(1, 2, 0).numpy() * std + mean
     assert np.abs(found - pixels / 255).max() < 1e-5
+
+
+@pytest.mark.parametrize("target", [".", "..", "../../train"])
+def test_a_link_that_leads_back_up(tmp_path: Path, target: str) -> None:
+    source = folders(tmp_path, ["train", "val"])
+    (tmp_path / "train" / "a" / "loop").symlink_to(target)
+    assert "is a link to a folder that it lies in" in refusal(source, **SIZE)
