@@ -195,8 +195,8 @@ def _plain(model: nn.Module, samples: Tensor) -> nn.Module:
 
 
 def _safetensors(model: nn.Module, samples: Tensor, file: Path, about: str) -> Forward:
-    # not save_model: it fails on a module that stands at two names with an integer buffer (batch
-    # norm's count), and its files can be read by their owner only
+    # not save_model: load_model refuses its file where a batch norm stands at two names
+    # (findings/), and only their owner can read its files
     tensors, asked = parted(model.model if isinstance(model, Prepared) else model)
     about = json.dumps({**json.loads(about), **({"asked": asked} if asked else {})})
     file.write_bytes(packed(tensors, {KEY: about}))
