@@ -230,12 +230,13 @@ class Training:
         """For metrics on a CPU, where counting is exact as it is: torchmetrics would count in a
         matrix of labels by classes squared, which takes gigabytes of a label a pixel."""
         before = torch.are_deterministic_algorithms_enabled()
+        warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
         if self.device.type == "cpu":
             torch.use_deterministic_algorithms(False)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before, warn_only=True)
+            torch.use_deterministic_algorithms(before, warn_only=warned_only)
 
     @contextmanager
     def _numerics(self) -> Iterator[None]:
