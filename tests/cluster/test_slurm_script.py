@@ -32,6 +32,7 @@ STUBS = {
     for option in "$@"; do [[ $option == --temp-dir=* ]] && temp=${option#*=}; done
     echo "below $(stat -c %a "${temp%/*}")" >>said  # Ray opens its own folder to everybody
     mkdir -p "$temp/session_latest/logs" && touch "$temp/session_latest/logs/raylet.out"
+    echo "ray is up" >>said  # all it writes is there: it may be ended
     [[ $* == *--head* ]] && echo 10.0.0.1:1234 >"$temp/ray_current_cluster"
     while :; do sleep 0.05; done
     """,
@@ -39,7 +40,7 @@ STUBS = {
     + """
     echo "token $RAY_AUTH_MODE $(stat -c %a "$RAY_AUTH_TOKEN_PATH") at $RAY_ADDRESS" >>said
     trap 'exit 130' TERM
-    until (($(grep -c "^ray start" said) == (SLURM_NNODES > 1 ? 2 : 1))); do sleep 0.05; done
+    until (($(grep -c "^ray is up" said) == (SLURM_NNODES > 1 ? 2 : 1))); do sleep 0.05; done
     touch running
     [[ $CODE != ends ]] || trap 'until [[ -e go ]]; do sleep 0.05; done; exit 0' TERM
     while [[ $CODE == wait || $CODE == ends ]]; do sleep 0.05; done
