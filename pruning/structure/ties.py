@@ -24,6 +24,9 @@ class Ties:
             self._size += size
         return self._axes[name]
 
+    def __len__(self) -> int:
+        return self._size
+
     def __contains__(self, name: Hashable) -> bool:
         return name in self._axes
 

@@ -1,0 +1,1 @@
+"""Following every entry of every tensor through a forward pass; `marks` says how."""

@@ -1,0 +1,108 @@
+"""A forward pass, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pruning.structure.copies import tensors_in
+from pruning.structure.following import rules
+from pruning.structure.following.call import Call, rule_for
+from pruning.structure.following.grids import grids
+from pruning.structure.following.ledger import Ledger
+from pruning.structure.reasons import OUTPUT
+
+__all__ = ["follow", "rules"]
+
+UNKNOWN = "an operation takes them that is not known"
+
+
+@torch.no_grad()
+def follow(model: nn.Module, args: tuple[Any, ...], tensors: dict[str, Tensor]) -> Ledger:
+    """What one forward pass shows of a model in evaluation mode, on the CPU.
+
+    tensors: its parameters and buffers by name.
+    """
+    ledger = Ledger(tensors)
+    with _named_modules(model) as running, _whole_operations():
+        with _Follower(ledger, running):
+            outputs = list(tensors_in(model(*args)))
+    for out in outputs:
+        ledger.taint(ledger.memory.layers(out), OUTPUT)
+    return ledger
+
+
+class _Follower(TorchDispatchMode):
+    def __init__(self, ledger: Ledger, running: list[str]) -> None:
+        super().__init__()
+        self._ledger, self._running = ledger, running
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        call = self._call(func, args, kwargs, out)
+        if call.outs and (call.given or func._schema.is_mutable):
+            self._note(func, call)
+        return out
+
+    def _call(self, func: Any, args: Any, kwargs: Any, out: Any) -> Call:
+        named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+        name = func._schema.name.partition("::")[2].rstrip("_")
+        outs = [one for one in (out if isinstance(out, (tuple, list)) else [out])]
+        outs = [one for one in outs if isinstance(one, Tensor)]
+        return Call(name, named, outs, self._ledger, self._running[-1], func)
+
+    def _note(self, func: Any, call: Call) -> None:
+        memory = self._ledger.memory
+        changed = func._schema.is_mutable
+        if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
+            self._ledger.grids.extend(grids(call))
+            return
+        known = [one for one in call.given if memory.layers(one)]
+        if not known and not changed:
+            return
+        handle = rule_for(func, call.name)
+        if handle is None:
+            found = [layer for one in known for layer in memory.layers(one)]
+            call.taint(found, f"{UNKNOWN}: {call.name}")
+            return
+        if not changed and call.given and all(memory.is_weight(one) for one in call.given):
+            memory.add_weight(call.out)
+        memory.write(call.out, handle(call))
+
+
+@contextmanager
+def _named_modules(model: nn.Module) -> Iterator[list[str]]:
+    """The names of the modules that run, the innermost last; the model itself is called ""."""
+    running = [""]
+    hooks = []
+
+    def leave(*_: object) -> None:
+        running.pop()
+
+    for name, module in model.named_modules():
+        hooks.append(
+            module.register_forward_pre_hook(lambda *_, name=name: running.append(name))
+        )
+        hooks.append(module.register_forward_hook(leave))
+    try:
+        yield running
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def _whole_operations() -> Iterator[None]:
+    """Without the fused encoder layer, which shows nothing of what it does."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -1,0 +1,84 @@
+"""Layers with weights of their own kind: convolutions and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pruning.structure.following.call import Call, rule
+from pruning.structure.following.marks import Layer, lies_along, varies
+from pruning.structure.following.products import contract
+
+SPACE = "a convolution mixes what lies along its positions"
+
+
+@rule("convolution _convolution mkldnn_convolution")
+def _convolution(call: Call) -> Sequence[Layer]:
+    """[n, channels, *space] with a weight [out, in / groups, *kernel], or transposed [in, ...]."""
+    value, weight, bias = call.args["input"], call.args["weight"], call.args.get("bias")
+    groups, swapped = call.args["groups"], call.args["transposed"]
+    width = value.shape[1]
+    given = call.layers(value)
+    read = [layer for layer in given if lies_along(layer, 1, width)]
+    rest = [layer for layer in given if not lies_along(layer, 1, width)]
+    call.taint((one for one in rest if varies(one) - {0}), SPACE)
+    passed = [one for one in rest if not varies(one) - {0}]
+    ins, outs = (weight_layers(call, weight, dim) for dim in ((0, 1) if swapped else (1, 0)))
+    if groups > 1:
+        made = _grouped(call, read, groups)
+    else:
+        for one in ins:
+            call.ledger.play(one, "consume")
+        contract(call, [_rows(one) for one in read], [one.reshape(-1, 1) for one in ins])
+        made = [one.reshape(1, -1) for one in outs]
+    for one in (*outs, *call.layers(bias)):
+        call.ledger.play(one, "produce")
+    for one in made:
+        for own in call.layers(bias):
+            call.ledger.tie(one, own.reshape(1, -1))
+    space = (1,) * (call.out.dim() - 2)
+    return [*(one.reshape(1, -1, *space) for one in made), *passed]
+
+
+def weight_layers(call: Call, weight: Tensor, dim: int) -> list[Layer]:
+    """Those of a weight's layers that lie along a dimension."""
+    size = weight.shape[dim]
+    found = call.layers(weight)
+    if size > 1:
+        return [layer for layer in found if varies(layer) == {dim}]
+    single = [layer for layer in found if layer.numel() == 1]
+    return single[dim : dim + 1]
+
+
+def _rows(layer: Layer) -> Layer:
+    """[channels, everything else]."""
+    return layer.transpose(0, 1).reshape(layer.shape[1], -1)
+
+
+def _grouped(call: Call, read: Sequence[Layer], groups: int) -> list[Layer]:
+    """Grouped and depthwise: the inputs and outputs of one group are one unit.
+
+    The weight lies along dimension 0 in any case, the outputs' or, transposed, the inputs'.
+    """
+    weight = call.args["weight"]
+    hub = call.ledger.hub(groups)
+    for one in weight_layers(call, weight, 0):
+        call.ledger.play(one, "produce")
+        call.ledger.tie(one.reshape(-1), hub.repeat_interleave(weight.shape[0] // groups))
+    for one in read:
+        rows = _rows(one)
+        own = hub.repeat_interleave(len(rows) // groups) if len(rows) > 1 else hub[:1]
+        call.ledger.tie(rows, own[:, None])
+    return [hub.repeat_interleave(call.out.shape[1] // groups)[None]]
+
+
+@rule("embedding")
+def _embedding(call: Call) -> Sequence[Layer]:
+    """Rows [words, width] by their numbers."""
+    weight = call.args["weight"]
+    made = weight_layers(call, weight, 1)
+    for one in made:
+        call.ledger.play(one, "produce")
+    return [one.reshape((1,) * (call.out.dim() - 1) + (-1,)) for one in made]

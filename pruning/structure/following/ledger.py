@@ -1,0 +1,94 @@
+"""What a forward pass shows: which marks go together, which stay, and what reads or makes them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pruning.structure.following.marks import Layer, Memory, pairs
+from pruning.structure.layout import Ints
+from pruning.structure.reasons import Reason
+from pruning.structure.ties import Ties
+from pruning.structure.units import Role
+
+Axis = tuple[str, int]
+"""A tensor by its name, and one of its dimensions."""
+
+Grid = Tensor
+"""Marks, int32 [rows, columns], of channels that code takes for so many rows of so many columns."""
+
+
+class Ledger:
+    """Filled by the rules, read by the tracer.
+
+    Args:
+        tensors: parameters and buffers by name.
+
+    Attributes:
+        ties: over nodes, one an entry of each axis; a mark is a node's number and one.
+        roles: of each axis that something read or wrote.
+        taints: nodes that stay, with the reason; what was found first comes first.
+        grids: where channels were split into equal parts.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.ties = Ties()
+        self.roles: dict[Axis, Role] = {}
+        self.taints: list[tuple[Ints, Reason]] = []
+        self.grids: list[Grid] = []
+        self.axes: list[Axis] = [(n, d) for n, t in tensors.items() for d in range(t.dim())]
+        sizes = [tensors[name].shape[dim] for name, dim in self.axes]
+        self._firsts = [0, *accumulate(sizes)]
+        for axis, size in zip(self.axes, sizes, strict=True):
+            self.ties.axis(axis, size)
+        firsts = iter(self._firsts)
+        leaves = [(t, [next(firsts) for _ in range(t.dim())]) for t in tensors.values()]
+        self.memory = Memory(leaves)
+
+    def tie(self, one: Layer, other: Layer) -> None:
+        """What stands at the same place goes together."""
+        first, second = pairs(one, other).numpy()
+        if len(first):
+            self.ties.tie(first - 1, second - 1)
+
+    def tie_all(self, layer: Layer, dim: int) -> None:
+        """What lies along a dimension goes together, place for place of the others."""
+        self.tie(layer, layer.narrow(dim, 0, 1))
+
+    def taint(self, layers: Iterable[Layer], reason: Reason) -> None:
+        """These marks stay."""
+        for layer in layers:
+            self.taints.append((nodes(layer), reason))
+
+    def play(self, layer: Layer, role: Role) -> None:
+        """The axes of weights that these marks are of are read, or written, like this."""
+        for axis in self._axes_of(layer):
+            if self.roles.get(axis) != "consume" and not (role == "norm" and axis in self.roles):
+                self.roles[axis] = role
+
+    def hub(self, size: int) -> Layer:
+        """New marks that are of no weight, to tie others to: int32 [size]."""
+        found = self.ties.axis(("hub", len(self.ties)), size)
+        return torch.from_numpy(found + 1).int()
+
+    def _axes_of(self, layer: Layer) -> Sequence[Axis]:
+        found = nodes(layer)
+        if not len(found):
+            return []
+        low, high = (bisect_right(self._firsts, node) - 1 for node in (found[0], found[-1]))
+        return [
+            axis
+            for k, axis in enumerate(self.axes[low : high + 1], low)
+            if np.searchsorted(found, self._firsts[k]) < np.searchsorted(found, self._firsts[k + 1])
+        ]
+
+
+def nodes(layer: Layer) -> Ints:
+    """The nodes marked in a layer, int64, ascending, each once."""
+    found = torch.unique(layer)
+    return found[found != 0].long().numpy() - 1

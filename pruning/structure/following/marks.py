@@ -1,0 +1,156 @@
+"""Marks: of every entry of a tensor, with which entries of the network's weights it comes and goes.
+
+A mark is the number of an entry along one axis of a parameter or buffer, counted from 1; 0 is none.
+They lie where the tensors lie: each storage has arrays of marks beside it, entry by entry, so that
+a view reads and writes those of its base, whatever made it. A tensor has several layers of marks
+where an entry hangs on several things: a weight on its output and its input channel, a product of
+all rows with all columns on both.
+
+Kept true: an entry without a mark is never cut. Of two layers nothing is said about each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+Layer = Tensor
+"""Marks, int32, of the shape of the tensor that they are those of; or 1 where they are the same
+all along a dimension."""
+
+
+class Memory:
+    """The marks of all tensors that are alive.
+
+    leaves: the network's parameters and buffers, whose marks are their places along each axis.
+    """
+
+    def __init__(self, leaves: Sequence[tuple[Tensor, Sequence[int]]]) -> None:
+        # held, so that no other storage gets their addresses
+        self._leaves = {_key(tensor): (tensor, firsts) for tensor, firsts in leaves}
+        self._layers: dict[int, tuple[StorageWeakRef, list[Tensor]]] = {}
+        self._weights: dict[int, StorageWeakRef | None] = dict.fromkeys(self._leaves)
+
+    def layers(self, tensor: Tensor) -> list[Layer]:
+        """What is known of a tensor, none if nothing is."""
+        key = _key(tensor)
+        if key in self._leaves and key not in self._layers:
+            return self._of_leaf(tensor)
+        _, held = self._layers.get(key, (None, ()))
+        shape, strides, offset = tensor.shape, tensor.stride(), tensor.storage_offset()
+        seen = (narrow(flat.as_strided(shape, strides, offset)) for flat in held)
+        return [layer.clone() for layer in seen if layer.numel() > 1 or bool(layer.any())]
+
+    def write(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
+        """Marks of a tensor that was just made or changed; of what shares its storage, too."""
+        key, storage = _key(tensor), tensor.untyped_storage()
+        size = storage.nbytes() // tensor.element_size()
+        _, held = self._layers.get(key, (None, []))
+        if not layers and not held:
+            return
+        held = [*held, *(torch.zeros(size, dtype=torch.int32) for _ in layers[len(held) :])]
+        for k, flat in enumerate(held):
+            place = flat.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+            if k < len(layers):
+                place.copy_(layers[k].expand(tensor.shape))
+            else:
+                place.zero_()
+        self._layers[key] = StorageWeakRef(storage), held
+        self._forget()
+
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Whether it is a parameter or buffer, a part of one, or computed from those alone."""
+        return _key(tensor) in self._weights
+
+    def add_weight(self, tensor: Tensor) -> None:
+        """It was computed from weights alone."""
+        self._weights[_key(tensor)] = StorageWeakRef(tensor.untyped_storage())
+
+    def is_new(self, tensor: Tensor, given: Iterable[Tensor]) -> bool:
+        """Whether a tensor shares its storage with none of those."""
+        key = _key(tensor)
+        return all(_key(one) != key for one in given)
+
+    def _forget(self) -> None:
+        for key in [key for key, (storage, _) in self._layers.items() if storage.expired()]:
+            del self._layers[key]
+        for key in [key for key, storage in self._weights.items() if storage and storage.expired()]:
+            del self._weights[key]
+
+    def _of_leaf(self, tensor: Tensor) -> list[Layer]:
+        leaf, firsts = self._leaves[_key(tensor)]
+        axes = [
+            torch.arange(first + 1, first + 1 + size, dtype=torch.int32)
+            for first, size in zip(firsts, leaf.shape, strict=True)
+        ]
+        places = [_place(leaf, dim, tensor) for dim in range(leaf.dim())]
+        if tensor.numel() == leaf.numel() and None not in places:
+            return [
+                axis.view([-1 if d == place else 1 for d in range(tensor.dim())])
+                for axis, place in zip(axes, places, strict=True)
+            ]
+        found = []
+        for dim, axis in enumerate(axes):
+            whole = axis.view([-1 if d == dim else 1 for d in range(leaf.dim())])
+            flat = torch.zeros(_extent(leaf), dtype=torch.int32)
+            flat.as_strided(leaf.shape, leaf.stride()).copy_(whole.expand(leaf.shape))
+            offset = tensor.storage_offset() - leaf.storage_offset()
+            found.append(narrow(flat.as_strided(tensor.shape, tensor.stride(), offset)))
+        return found
+
+
+def narrow(layer: Layer) -> Layer:
+    """With one entry along each dimension along which the marks are the same."""
+    for dim, size in enumerate(layer.shape):
+        if size > 1:
+            first = layer.narrow(dim, 0, 1)
+            if layer.stride(dim) == 0 or bool((layer == first).all()):
+                layer = first
+    return layer
+
+
+def varies(layer: Layer) -> frozenset[int]:
+    """The dimensions along which a layer, made narrow, has different marks."""
+    return frozenset(dim for dim, size in enumerate(layer.shape) if size > 1)
+
+
+def lies_along(layer: Layer, dim: int, size: int) -> bool:
+    """Whether its entries lie along a dimension of that size. With one channel they have no choice:
+    a single mark lies along every dimension that has one entry."""
+    return layer.shape[dim] > 1 or (size == 1 and layer.numel() == 1)
+
+
+def pairs(one: Layer, other: Layer) -> Tensor:
+    """The marks that stand at the same place, each pair once: int32 [2, pairs]."""
+    one, other = torch.broadcast_tensors(one, other)
+    both = torch.stack([one.reshape(-1), other.reshape(-1)])
+    both = both[:, (both != 0).all(0)]
+    # as one number a pair: unique over columns is slow
+    return split_pairs(torch.unique(both[0].long() << 32 | both[1].long()))
+
+
+def split_pairs(packed: Tensor) -> Tensor:
+    """int64 [pairs], the first mark in the upper half, to int64 [2, pairs]."""
+    return torch.stack([packed >> 32, packed & 0xFFFFFFFF])
+
+
+def _key(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _extent(tensor: Tensor) -> int:
+    return 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _place(leaf: Tensor, dim: int, view: Tensor) -> int | None:
+    """Where a dimension of a leaf lies in a view of it that only permutes dimensions."""
+    size = leaf.shape[dim]
+    if size == 1:
+        return -1  # nowhere in particular
+    alike = [
+        d for d in range(view.dim()) if (view.shape[d], view.stride(d)) == (size, leaf.stride(dim))
+    ]
+    return alike[0] if len(alike) == 1 else None

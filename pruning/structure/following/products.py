@@ -1,0 +1,101 @@
+"""Sums over channels of products: what one factor has along them, the other reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from pruning.structure.following.call import Call, rule
+from pruning.structure.following.marks import Layer, lies_along, narrow
+from pruning.structure.following.pointwise import merge, spread
+from pruning.structure.reasons import computed
+
+SUMMED = "it is summed over channels with numbers that are no weights"
+
+
+@rule("mm bmm mv dot matmul addmm baddbmm addbmm addmv linear")
+def _matrix_product(call: Call) -> Sequence[Layer]:
+    sides = [t for name, t in call.args.items() if isinstance(t, Tensor)]
+    bias = sides[0] if call.name.startswith(("add", "badd")) else None
+    one, other = sides[-2:]
+    dims = call.out.dim()
+    found = product(call, one, other)
+    if bias is not None:
+        layers = [spread(layer, dims) for layer in call.layers(bias)]
+        if call.is_weight(bias):
+            for layer in layers:
+                call.ledger.play(layer, "produce")
+        found = merge(call.ledger, found, layers)
+    return found
+
+
+def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
+    """[..., n, k] times [..., k, m], or vectors where torch takes those."""
+    size = one.shape[-1]
+    left = [layer if layer.dim() > 1 else layer[None] for layer in call.layers(one)]
+    right = [layer if layer.dim() > 1 else layer[:, None] for layer in call.layers(other)]
+    read_left, left = _part(left, -1, size)
+    read_right, right = _part(right, -2, size)
+    fixed = [call.is_weight(one), call.is_weight(other)]
+    for layers, free, weight in ((read_left, left, fixed[0]), (read_right, right, fixed[1])):
+        if weight and not all(fixed):
+            for layer in layers:
+                call.ledger.play(layer, "consume")
+            for layer in free:
+                call.ledger.play(layer, "produce")
+    if not call.layers(other if fixed[0] else one) and any(fixed):
+        passed = []  # data: the network's input
+    else:
+        passed = contract(call, [x.transpose(-1, -2) for x in read_left], read_right, all(fixed))
+    both = merge(call.ledger, [*left, *passed], right)
+    if one.dim() == 1:
+        both = [layer.squeeze(-2) for layer in both]
+    if other.dim() == 1:
+        both = [layer.squeeze(-1) for layer in both]
+    return both
+
+
+def contract(
+    call: Call, ones: Sequence[Layer], others: Sequence[Layer], fixed: bool = False
+) -> list[Layer]:
+    """Tie what is summed over, along dimension -2; the layers of what is left of it.
+
+    fixed: both are computed from weights, so that less of them would be another weight.
+    """
+    if fixed:
+        call.ledger.taint([*ones, *others], computed(call.module))
+        return []
+    rest: list[Layer] = []
+    left = list(others)
+    for one in ones:
+        k = next((k for k, other in enumerate(left) if _meet(one, other)), None)
+        if k is None:
+            call.taint([one], SUMMED)
+        else:
+            rest += _heads(call, one, left.pop(k))
+    call.taint(left, SUMMED)
+    return rest
+
+
+def _meet(one: Layer, other: Layer) -> bool:
+    return one.shape[-2] == other.shape[-2]
+
+
+def _heads(call: Call, one: Layer, other: Layer) -> list[Layer]:
+    """One channel of this, one of that; where a product is made for each head, heads go whole."""
+    sides = [layer.amax(-1, keepdim=True) for layer in (one, other)]
+    for layer, side in zip((one, other), sides, strict=True):
+        call.ledger.tie(layer, side)
+    call.ledger.tie(*sides)
+    if any(max(side.shape[:-2], default=1) == 1 for side in sides):
+        return []
+    heads = sides[0].amax(-2, keepdim=True)
+    call.ledger.tie(sides[0], heads)
+    return [narrow(heads)]
+
+
+def _part(layers: Sequence[Layer], dim: int, size: int) -> tuple[list[Layer], list[Layer]]:
+    """Those that lie along a dimension, and the others."""
+    read = [layer for layer in layers if lies_along(layer, dim, size)]
+    return read, [layer for layer in layers if not lies_along(layer, dim, size)]
