@@ -78,6 +78,7 @@ class Empty(Own):
 """
 POLICIES = """
 import os, sys
+import numpy as np
 from typing import ClassVar
 from pruning import Policy
 class Own(Policy):
@@ -96,6 +97,14 @@ class Interrupts(Own):
 class ExitsAtWork(Own):
     def decide(self, history):
         if len(history.layout.names) < 5: sys.exit(0)
+class ExitsHardAtWork(Own):
+    def decide(self, history):
+        if len(history.layout.names) < 5: os._exit(0)
+class InterruptsAtWork(Own):
+    def decide(self, history):
+        if len(history.layout.names) < 5: raise KeyboardInterrupt
+class InNumpy(Own):
+    def decide(self, history): return np.concatenate([])
 class Unfinished(Policy):
     name: ClassVar[str] = "unfinished"
 class MadeExits(Own):
@@ -227,8 +236,11 @@ def test_a_policy(name: str, said: str, capfd: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Raises", "RuntimeError: policy boom"),
+        ("Raises", "RuntimeError: policy boom, in own_policies.py, line "),
         ("Wordless", "KeyError, in own_policies.py, line "),
+        ("InNumpy", "ValueError: need at least one array to concatenate, in own_policies.py, line"),
+        ("ExitsHardAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
+        ("InterruptsAtWork", "KeyboardInterrupt: it would end the program, in own_policies.py"),
         ("ExitsAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
     ],
 )
@@ -245,6 +257,7 @@ def test_a_policy_that_fails_at_work_fails_alone(
     dense, mine = run(sweep, preflight.check(sweep), store, uri, Console(quiet=True)).rows
     assert dense["status"] == "finished"
     assert mine["reason"].startswith(said)
+    assert mine["reason"].endswith(", after epoch 0")
 
 
 @pytest.mark.parametrize("name", ["own_models:plain", "own_models:Half"])
