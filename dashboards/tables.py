@@ -275,7 +275,7 @@ def _table(title: str, texts: str, figures: str) -> Table:
     for name in texts.split("|"):
         table.add_column(name, overflow="fold")
     for name in figures.split("|"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")  # in two lines, but never cut
     return table
 
 

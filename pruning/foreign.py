@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import os
 import signal
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pruning.errors import InputError, one_line
 
 _LONGEST = 300
+_PACKAGES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+_OURS = [str(Path(__file__).parents[1] / name) for name in ("pruning", "sweeps")]
+_NOT_A_USERS = tuple(f"{Path(folder).resolve()}{os.sep}" for folder in (*_PACKAGES, *_OURS))
+"""Where the code lies that is Python's, a package's or ours."""
 
 
 class ForeignError(ValueError):
-    """What code that is not ours has done. exits: it would have ended the program."""
+    """What code that is not ours has done."""
 
-    def __init__(self, message: str, exits: bool) -> None:
-        super().__init__(message)
-        self.exits = exits
+
+class ExitError(Exception):
+    """What would have ended the program."""
 
 
 @contextmanager
@@ -36,22 +42,39 @@ def foreign(what: str, hint: str = "") -> Iterator[None]:
     what: says what did not work, as ``'my_code:load' failed``. An InputError passes: it is a line
     already.
     """
+    try:
+        with contained():
+            yield
+    except (InputError, ForeignError):
+        raise
+    except Exception as error:
+        raise ForeignError(f"{what} ({told(error)})" + (f"; {hint}" if hint else "")) from error
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Whatever within would end the program raises an ExitError; a pressed Ctrl-C stays one."""
     with _exits_raise(), _interrupts() as pressed:
         try:
             yield
-        except (InputError, ForeignError):
-            raise
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            exits = not isinstance(error, Exception)
-            if exits and pressed:
+        except (SystemExit, KeyboardInterrupt) as error:
+            if pressed:
                 raise
-            message = f"{what} ({told(error)})" + (f"; {hint}" if hint else "")
-            raise ForeignError(message, exits) from error
+            raise ExitError(told(error)) from error
+
+
+def told_where(error: Exception) -> str:
+    """``told``, with the line of the code that is neither ours nor installed, if it passed one."""
+    text = told(error)
+    own = "" if isinstance(error, ExitError) else _place(error, own=True)
+    return text if text.endswith(own) else f"{text}{own}"
 
 
 def told(error: BaseException) -> str:
     """Its kind and what it says, in one line that is not too long; where, if it says too little."""
     said = one_line(error)
+    if isinstance(error, ExitError):
+        return said
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
     if not isinstance(error, Exception):
@@ -59,11 +82,17 @@ def told(error: BaseException) -> str:
     return text if said else f"{text}{_place(error)}"
 
 
-def _place(error: BaseException) -> str:
+def _place(error: BaseException, own: bool = False) -> str:
     calls = [
-        call for call in traceback.extract_tb(error.__traceback__) if call.filename != __file__
+        call
+        for call in traceback.extract_tb(error.__traceback__)
+        if call.filename != __file__ and not (own and _is_no_users(call.filename))
     ]
     return f", in {os.path.basename(calls[-1].filename)}, line {calls[-1].lineno}" if calls else ""
+
+
+def _is_no_users(file: str) -> bool:
+    return file.startswith("<") or str(Path(file).resolve()).startswith(_NOT_A_USERS)
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import warnings
-from pathlib import Path
 
 from rich.console import Console
 
@@ -37,9 +37,19 @@ def suggest(what: str, *arguments: str) -> None:
 
 
 def _command() -> list[str]:
-    """How to call this program again from the same folder."""
-    called = Path(sys.argv[0])
-    if called.suffix == ".py":
-        return ["python", "-m", "earlyprune"]
-    on_path = called.name == "earlyprune" and str(called.parent) in os.get_exec_path()
-    return ["earlyprune" if on_path else os.path.relpath(called)]
+    """How to call this program again, from the same folder."""
+    called = sys.argv[0]
+    if called.endswith(".py"):
+        return [_program(sys.executable, "python"), "-m", "earlyprune"]
+    return [_program(called, "earlyprune")]
+
+
+def _program(path: str, name: str) -> str:
+    """Its name where the shell finds it by that, else its path: whole if it lies elsewhere."""
+    found = shutil.which(name)
+    if found and os.path.abspath(found) == os.path.abspath(path):
+        return name
+    near = os.path.relpath(path)
+    if near.startswith(os.pardir):
+        return os.path.abspath(path)
+    return os.path.join(os.curdir, near) if os.sep not in near else near

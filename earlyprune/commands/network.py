@@ -34,7 +34,10 @@ def inspect(
     ratio: Annotated[
         float | None, typer.Option(help="Share of the units to cut.", show_default="0.5")
     ] = None,
-    scope: Annotated[str | None, typer.Option(help="global or layer.", show_default="both")] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(help="global, as in a sweep by default, or layer.", show_default="both"),
+    ] = None,
     saliency: Annotated[
         str | None, typer.Option(help="What units are ranked by.", show_default="magnitude")
     ] = None,
@@ -46,7 +49,9 @@ def inspect(
 ) -> None:
     """Say of each layer, before any training, whether and why not it can be cut, and what is left.
 
-    Of a sweep file its first task, with the cuts of its policies if none is given here.
+    Of a sweep file its first task, with the cuts of its policies if none is given here. A policy's
+    scope is global by default, which ranks the units of all layers together: if that leaves some
+    layers on their floor, or far more MACs than scope layer does, give the policy scope: layer.
     """
     is_file = model.endswith((".yaml", ".yml"))
     if is_file and (data or shape or classes or options != "{}"):

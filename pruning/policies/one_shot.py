@@ -15,6 +15,8 @@ from pruning.policies.selection import Mask, Scope, floors, keep_top, round_up
 from pruning.saliency import AnySaliency, Magnitude, Probe
 from pruning.structure.layout import Layout
 
+_EVENLY = "scope: layer takes the same share of all layers; earlyprune inspect compares both"
+
 
 class OneShot(Policy):
     """What and how much is removed, in one cut; subclasses say when.
@@ -91,7 +93,7 @@ class OneShot(Policy):
     def _on_the_floor(self, kept: Mask, layout: Layout) -> list[str]:
         counts, least = layout.counts(kept), floors(layout, self.floor)
         return [
-            f"layer {name!r} stands on its floor: {count} of {size} units are left"
+            f"layer {name!r} stands on its floor: {count} of {size} units are left ({_EVENLY})"
             for name, count, size, low in zip(
                 layout.names, counts, layout.sizes, least, strict=True
             )

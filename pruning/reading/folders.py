@@ -101,7 +101,8 @@ def _judging(
     by_folder = bool(set(inside) & set(names))
     found = None if by_folder else annotated(folder, root, pictures, spec)
     if not by_folder and not found and part == "test" and len(inside) < 2:
-        return None, [], [f"not read: {str(folder)!r}, whose pictures have no classes"]
+        why = "whose pictures have no classes" if pictures or inside else "which has no pictures"
+        return None, [], [f"not read: {str(folder)!r}, {why}"]
     if not pictures:
         raise ValueError(f"folder {str(folder)!r} has no pictures")
     if found:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pruning.foreign import foreign
 from pruning.names import import_dotted
+from pruning.reading.alike import refuse_unlike
 from pruning.reading.arrays import array_of, samples_of
 from pruning.reading.given import Arrays, Sets
 from pruning.reading.labels import Classes, classes_of
@@ -27,6 +28,9 @@ from pruning.reading.targets import count_of, kind_of, maps, target_of
 
 LOOKED_AT = 2000
 """Samples of a part that are looked at."""
+
+COMPARED = 64
+"""Samples of a part whose scale is compared with that of another."""
 
 PARTS = ("training", "validation", "test")
 
@@ -65,6 +69,9 @@ def _sets(parts: Mapping[str, Any], spec: DataSpec) -> Sets:
     if len(shapes) > 1:
         (one, first), (other, second) = list(shapes.items())[:2]
         raise ValueError(f"{first} has the shape {one}, {second} {other}; all need the same")
+    few = {f"{name} part": _few(part, name) for name, part in parts.items()}
+    raw = {name: samples.numpy() for name, samples in few.items()}
+    refuse_unlike(raw, {name: tensor_of(samples) for name, samples in few.items()})
     described = _described(labels, parts["training"], len(next(iter(shapes))), spec)
     return Sets(
         parts["training"],
@@ -152,6 +159,11 @@ def _look(part: Any, where: str, shapes: dict[tuple[int, ...], str]) -> Sequence
         if number in looked:
             shapes.setdefault(_shape(sample, place), place)
     return labels if whole is None else list(whole)
+
+
+def _few(part: Any, name: str) -> Tensor:
+    numbers = np.linspace(0, len(part) - 1, min(len(part), COMPARED)).astype(int).tolist()
+    return torch.stack([torch.as_tensor(_item(part, number, name)[0]) for number in numbers])
 
 
 def _item(part: Any, number: int, where: str) -> tuple[Any, Any]:

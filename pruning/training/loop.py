@@ -120,8 +120,11 @@ class Training:
         self.model.train()
         with self._numerics(), global_stream(self.device, self.seed, 0, "untrained"):
             self.pruner.start()
-        untrained = self.pruner.records[-1]
-        self.pruner.records[-1] = replace(untrained, metrics=chance(self.data.validation))
+        untrained, known = (
+            self.pruner.records[-1],
+            chance(self.data.validation, self.task.judged_by),
+        )
+        self.pruner.records[-1] = replace(untrained, metrics=known)
         return self.pruner.records[-1]
 
     def _sample(self, train: Batches) -> Iterator[Batch]:

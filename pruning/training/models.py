@@ -20,6 +20,9 @@ from pruning.training.outputs import main_output
 
 Shape = Sequence[int]
 _TORCHVISION = "torchvision:"
+WIDEST = 1_000_000
+"""Units of a layer at most: each is followed through the network by itself, about 10 s a million
+on one core, and of more than some 100,000 sight is lost."""
 
 
 def small_cnn(
@@ -164,6 +167,7 @@ def build(
         warnings.filterwarnings("ignore", "Initializing zero-element")
         warnings.filterwarnings("ignore", module=r"torch(vision)?\.")
         model = _construct(name, options, shape, classes)
+        _check_widths(model, name)
         initialise = initialisation(name)
         if initialise:
             initialise(model)
@@ -187,6 +191,8 @@ def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -
             model = make(**options)
     except ValueError as error:
         raise InputError(f"task.model: {error}") from None
+    if inspect.iscoroutine(model):
+        model.close()  # or Python warns that nobody awaits it
     if not isinstance(model, nn.Module):
         raise InputError(f"task.model: {name!r} returned {type(model).__name__}, not an nn.Module")
     return model
@@ -218,6 +224,16 @@ def _kaiming(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
+def _check_widths(model: nn.Module, name: str) -> None:
+    for where, module in model.named_modules():
+        width = getattr(module, "out_features", getattr(module, "out_channels", 0))
+        if isinstance(width, int) and width > WIDEST:
+            raise InputError(
+                f"task.model: {name!r} has a layer of {width:,} units, {where!r} (allowed: up to "
+                f"{WIDEST:,}, as units are followed one by one)"
+            )
+
+
 def _check_output(
     model: nn.Module, name: str, shape: Shape, classes: int, given: Shape | None
 ) -> None:
@@ -233,7 +249,9 @@ def _check_output(
         return
     needed = (2, *(given or [classes]))
     try:
-        found: Any = tuple(main_output(output).shape)
+        if (output := main_output(output)).is_complex():
+            raise InputError(f"task.model: {name!r} gives outputs that are complex numbers")
+        found: Any = tuple(output.shape)
     except TypeError:
         found = type(output).__name__
     if found != needed:

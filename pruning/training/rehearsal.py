@@ -7,9 +7,8 @@ import itertools
 import torch
 
 from pruning.errors import InputError
-from pruning.foreign import ForeignError, foreign
+from pruning.foreign import ForeignError, foreign, told
 from pruning.randomness import global_stream
-from pruning.structure.copies import first_line
 from pruning.structure.units import UntraceableError
 from pruning.training import snapshot
 from pruning.training.data import Data
@@ -76,7 +75,7 @@ def _resumed(training: Training) -> Training:
         again = snapshot.resume(data, training.task, training.seed, records)
     except Exception as error:  # a module's own extra state may fail in any way
         raise InputError(
-            f"task.model: a snapshot of it cannot be taken and restored ({first_line(error)})"
+            f"task.model: a snapshot of it cannot be taken and restored ({told(error)})"
         ) from None
     if different := _differ(training, again):
         raise InputError(f"task.model: {different} is not the same after a snapshot is restored")

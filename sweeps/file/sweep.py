@@ -212,16 +212,41 @@ def _no_name_twice(node: yaml.Node | None, place: str = "") -> None:
             _no_name_twice(value, f"{place}.{index}")
 
 
+_FIRST = {
+    **dict.fromkeys("model optimizer schedule loss matrices filters vectors".split(), "name"),
+    **dict.fromkeys("metrics saliency sampler".split(), "name"),
+    **{"data": "source", "augment": "transform", "policies": "policy", "of": "policy"},
+}
+"""What a name alone stands for, in a field or in a list of it."""
+
+
+def _written_out(given: Any, field: str) -> dict[str, Any]:
+    """A short form as the mapping that it is short for. Raises ValueError for what is none."""
+    if given is None or (field == "early_stopping" and isinstance(given, bool)):
+        return {}
+    if isinstance(given, str) and field in _FIRST:
+        return {_FIRST[field]: given}
+    raise ValueError(f"{field} has no fields")
+
+
 def _set(data: dict[str, Any], change: str) -> None:
-    """Apply ``task.epochs=5`` or ``policies.1.ratio=0.3``; the value is YAML."""
+    """Apply ``task.epochs=5`` or ``policies.1.ratio=0.3``; the value is YAML.
+
+    A short form on the way is written out: ``data: digits`` becomes ``data: {source: digits}``.
+    """
     key, equals, text = change.partition("=")
     if not equals or not key:
         raise InputError(f"--set: {change!r} is not allowed: key=value is needed")
     *parents, last = key.split(".")
     place: Any = data
+    above = ""
     try:
         for part in parents:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+            inner = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+            if not isinstance(inner, dict | list):
+                inner = _written_out(inner, above if part.isdecimal() else part)
+                place[int(part) if isinstance(place, list) else part] = inner
+            place, above = inner, part
         if isinstance(place, list):
             place[int(last)] = yaml.safe_load(text)
         else:

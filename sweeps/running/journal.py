@@ -21,6 +21,9 @@ from sweeps.tracking.tracker import Tracker
 LIVE_SHARE = 0.1
 """Share of the time that the curves of trials that still run may take; many ride one epoch."""
 
+TRACE_END = 5000
+"""Characters of a traceback that a tag of MLflow holds; its end says most."""
+
 
 class Journal:
     """Passes on what happens to riders.
@@ -65,7 +68,7 @@ class Journal:
             self._keep(rider, result)
         self._sent.pop(rider.key, None)
         points = course(epochs, rider) if rider.finished else []
-        self.final(spec, result, points)
+        self.final(spec, result, points, rider.state.trace)
         return result
 
     def paused(self, rider: Rider) -> None:
@@ -87,8 +90,10 @@ class Journal:
         known = {"code": code(rider.policy), "state": rider.state.to_json(), "ended": time.time()}
         self.library.store.write_trial(rider.key, {**result, **known})
 
-    def final(self, spec: TrialSpec, result: Mapping[str, Any], points: list[Point]) -> None:
-        """A trial's result."""
+    def final(
+        self, spec: TrialSpec, result: Mapping[str, Any], points: list[Point], trace: str = ""
+    ) -> None:
+        """A trial's result; where in the code it failed."""
         self.display.end(spec.id, result)
         self._curve(spec, points)
         summary = result["summary"]
@@ -99,6 +104,7 @@ class Journal:
             tags |= {"warnings": "; ".join(summary["warnings"])} if summary["warnings"] else {}
         else:
             tags["reason"] = result["reason"]
+            tags |= {"traceback": trace[-TRACE_END:]} if trace else {}
         names = figures_of(spec.task.measured)
         figures = {name: float(summary[name]) for name in names if name in summary}
         ends: dict[str, Status] = {"finished": "FINISHED", "paused": "KILLED"}

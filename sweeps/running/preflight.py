@@ -31,7 +31,7 @@ def check(sweep: Sweep) -> list[TrialSpec]:
     _try_own_policies(examples)
     for task in {task.address(): task for _, task, _ in examples}.values():
         _try_workers(task, sweep.resources.workers)
-        _try_task(task, sweep.seeds[0], [p for _, t, p in examples if t == task])
+        _try_task(task, sweep.seeds[0], [(f, p) for f, t, p in examples if t == task])
     load.cache_clear()
     if sweep.search:
         from sweeps.search.samplers import try_out
@@ -48,7 +48,7 @@ def _try_workers(task: Task, workers: int) -> None:
         )
 
 
-def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
+def _try_task(task: Task, seed: int, policies: Sequence[tuple[str, Policy]]) -> None:
     data = open_data(task, torch.device("cpu"))
     data.check()
     if task.batch_size > len(data.train):
@@ -60,24 +60,24 @@ def _try_task(task: Task, seed: int, policies: Sequence[Policy]) -> None:
     network.sample = _two_samples(task, data)
     named = network.model.named_parameters()
     network.start = {name: value.detach().clone() for name, value in named}
-    for probe in _probes(policies).values():
+    for field, probe in _probes(policies).values():
         try:
             with torch.no_grad():
                 probe.check(network)
         except ValueError as error:
-            raise InputError(f"policies: {error}") from None
+            raise InputError(f"{field}: {error}") from None
 
 
-def _probes(policies: Sequence[Policy]) -> dict[str, Probe]:
-    """What the policies measure, by key. Raises InputError."""
-    found: dict[str, Probe] = {}
-    for policy in policies:
+def _probes(policies: Sequence[tuple[str, Policy]]) -> dict[str, tuple[str, Probe]]:
+    """What the policies measure, by key, with the field of who asks. Raises InputError."""
+    found: dict[str, tuple[str, Probe]] = {}
+    for field, policy in policies:
         name = specify(policy)["policy"]
         try:
             with foreign(f"{name!r} fails when asked for its probes"):
-                found |= {probe.key: probe for probe in policy.probes()}
+                found = {probe.key: (field, probe) for probe in policy.probes()} | found
         except ValueError as error:
-            raise InputError(f"policies: {error}") from None
+            raise InputError(f"{field}: {error}") from None
     return found
 
 

@@ -60,7 +60,6 @@ class Conductor:
         self.storage = files.address if files.remote else str(Path(files.address).resolve())
         self.trouble: Exception | None = None
         self.damaged: set[str] = set()
-        self._traces: set[str] = set()
 
     def run(self) -> None:
         """Hand out branches until every rider has ended."""
@@ -144,8 +143,8 @@ class Conductor:
                 self.tree.astray(number, f"{reason} that its worker sees ({hint})")
                 self.heard(None)
             elif "failure" in result:
-                self._log_once(result["trace"])
-                self.tree.lost(number, result["failure"])
+                _log.debug("a branch has failed:\n%s", result["trace"])
+                self.tree.lost(number, result["failure"], result["trace"])
                 self.heard(None)
             else:
                 content = json.loads(result["report"])
@@ -157,15 +156,10 @@ class Conductor:
             self.trouble = self.trouble or error
         return on and not self.trouble
 
-    def _log_once(self, trace: str) -> None:
-        if trace not in self._traces:
-            self._traces.add(trace)
-            _log.error("a branch has failed:\n%s", trace)
-
     def lost(self, number: int) -> None:
         """A worker has died."""
         try:
-            self.tree.lost(number, "its worker died again and again")
+            self.tree.lost(number, "its worker was killed (out of memory?) or crashed")
             self.heard(None)
         except Exception as error:
             self.trouble = self.trouble or error

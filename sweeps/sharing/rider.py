@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from pruning.actions import Action
-from pruning.foreign import told
+from pruning.foreign import contained, told_where
 from pruning.history import History, Record
 from pruning.policies import Policy
 from pruning.settings import Settings, digest
@@ -53,7 +54,8 @@ class State:
 
     path: that it is on. epoch: the last one it has decided after, -1 before the untrained network
     was seen. decided: per epoch the seconds its decision took and the indicator it watched.
-    turns: where it left a path. failure: the reason, once its policy has failed.
+    turns: where it left a path. failure: the reason, once its policy has failed; trace: where in
+    the code that was.
     """
 
     path: str
@@ -61,6 +63,7 @@ class State:
     decided: list[tuple[float, float | None]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     failure: str | None = None
+    trace: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """As it travels and is stored."""
@@ -73,7 +76,8 @@ class State:
             Turn(turn["epoch"], turn["path"], tuple(turn["warnings"])) for turn in data["turns"]
         ]
         decided = [(seconds, indicator) for seconds, indicator in data["decided"]]
-        return cls(data["path"], data["epoch"], decided, turns, data["failure"])
+        ending = data["failure"], data.get("trace", "")
+        return cls(data["path"], data["epoch"], decided, turns, *ending)
 
 
 Fork = Callable[[str, int, Action], str]
@@ -162,11 +166,13 @@ class Rider:
         if self._reference:
             history = replace(history, reference=self._reference)
         try:
-            action = None if last else self.policy.decide(history)
-            seconds = time.perf_counter() - began
-            indicator = self.policy.indicator(history) if self.asks(epoch) else None
-        except (Exception, SystemExit) as error:  # foreign code may raise anything
-            self.state.failure = told(error)
+            with contained():
+                action = None if last else self.policy.decide(history)
+                seconds = time.perf_counter() - began
+                indicator = self.policy.indicator(history) if self.asks(epoch) else None
+        except Exception as error:
+            self.state.failure = f"{told_where(error)}, after epoch {epoch}"
+            self.state.trace = traceback.format_exc()
             return
         self.state.epoch = epoch
         self.state.decided.append((0.0 if last else seconds, indicator))

@@ -187,26 +187,26 @@ class Tree:
         # Who is waited for is not paused: its control would wait for ever.
         return not any(rider.key in self._dependents for rider in going_on)
 
-    def lost(self, number: int, reason: str) -> None:
-        """A branch has ended without a word: its riders go on from what is stored."""
+    def lost(self, number: int, reason: str, trace: str = "") -> None:
+        """A branch has ended before its time: its riders go on from what is stored.
+
+        trace: where in the code, if it could still say so.
+        """
         branch = self._branches[number]
         self._finish(branch)
         # A policy may end its process (os.kill, out of memory), and takes all aboard with it. After
         # one loss it may have been the machine; from then on the worker notes who decides.
         decider = self.library.store.decider(branch.path) if branch.careful else ""
         blamed = [rider for rider in branch.riders if rider.key == decider]
-        if blamed:
-            reason = f"{ENDED_WORKER} while it decided after epoch {blamed[0].state.epoch + 1}"
-        else:
-            blamed = branch.riders
+        reason = f"{ENDED_WORKER} while it decided after" if blamed else f"{reason}, in"
         for rider in branch.riders:
             # What it stored and could not report any more is not trained again, and counts as
             # progress: machines that are taken away now and then fail nobody.
             self._follow(rider)
             if _place_of(rider) != branch.began[rider.key]:
                 self._losses[rider.key] = 0
-            if rider in blamed:
-                self._blame(rider, reason)
+            if rider in (blamed or branch.riders):
+                self._blame(rider, f"{reason} epoch {rider.state.epoch + 1}", trace)
             self._place(rider)
 
     def astray(self, number: int, reason: str) -> None:
@@ -219,10 +219,10 @@ class Tree:
             self._blame(rider, reason)
             self._place(rider)
 
-    def _blame(self, rider: Rider, reason: str) -> None:
+    def _blame(self, rider: Rider, reason: str, trace: str = "") -> None:
         self._losses[rider.key] = self._losses.get(rider.key, 0) + 1
         if self._losses[rider.key] > self.retries and not rider.ended:
-            rider.state.failure = reason
+            rider.state.failure, rider.state.trace = reason, trace
 
     # Riders
 

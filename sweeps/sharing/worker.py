@@ -29,8 +29,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains the branch in its configuration for its riders.
 
     config: ``branch``, JSON of what the conductor hands out. A result has ``branch`` and either
-    ``report`` (Report as JSON) or the reason why there is none: ``failure`` of this branch,
-    ``astray`` where the store has lost something, ``storage`` where the storage itself fails.
+    ``report`` (Report as JSON) or the reason why there is none: ``failure`` of this branch with
+    its ``trace``, ``astray`` where the store has lost something, ``storage`` where the storage
+    itself fails.
     """
 
     library: Library | None = None  # kept for the next branch
@@ -50,20 +51,21 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             self.team.close()
 
     def step(self) -> dict[str, Any]:
-        from pruning.foreign import told
+        from pruning.foreign import contained, told_where
         from sweeps.sharing.library import Gone
         from sweeps.storage.files import StorageError
 
         # Nothing is raised: Tune ends the actor of a trial that has failed, and the next branch
         # would wait for torch to be imported once more.
         try:
-            report = self._step()
+            with contained():
+                report = self._step()
         except StorageError as error:
             report = {"storage": str(error)}
         except Gone as error:
             report = {"astray": str(error)}
-        except (Exception, SystemExit) as error:
-            report = {"failure": told(error), "trace": traceback.format_exc()}
+        except Exception as error:
+            report = {"failure": told_where(error), "trace": traceback.format_exc()}
         return {"branch": self.order["number"], **report}
 
     def _step(self) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from dashboards.plots import save, sweep_figure
 from dashboards.tables import policies_table, settings_table, trials_table
 from pruning import POLICIES
 from sweeps.judging.table import mark_pareto
-from sweeps.results.rows import METRICS, Row, row
+from sweeps.results.rows import METRICS, Row, columns, row
 
 
-def text(table: Table) -> str:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+def text(table: Table, width: int = 200) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(table)
     return console.export_text()
 
@@ -92,3 +92,26 @@ def test_a_sweep_without_any_finished_trial(kept: list[str], rows: list[Row]) ->
     sweep_figure(left, "nothing")
     settings_table(left)
     trials_table(left)
+
+
+@pytest.mark.parametrize("width", [60, 100, 150])
+def test_no_figure_is_cut(width: int) -> None:
+    judged = {"mse": "min", "R2Score": "max"}
+    figures = {name: 0.0008125 for name in columns(judged)} | {"prune_epochs": []}
+    seeds = [{**figures, "val_mse": 0.12345 + seed / 1300} for seed in range(2)]
+    found = [
+        row(
+            f"dense-{seed}",
+            {"policy": "dense"},
+            seed,
+            {"status": "finished", "summary": one},
+            judged,
+        )
+        for seed, one in enumerate(seeds)
+    ]
+    for table in (settings_table(found), trials_table(found)):
+        assert "…" not in text(table, width)
+    lines = text(settings_table(found), width).splitlines()
+    rows = [line.split("│") for line in lines if "│" in line]
+    cells = ["".join(column).replace(" ", "") for column in zip(*rows, strict=True)]
+    assert "0.1238±0.0005439" in cells

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from documents import blocks
+from sklearn.datasets import load_digits
 from small_tasks import Noisy
 from torch import Tensor
 
@@ -65,6 +67,22 @@ def test_splits_are_disjoint_exhaustive_and_by_seed(tmp_path: Path) -> None:
     assert sorted(number for part in first for number in part) == list(range(100))
     assert numbers(split_seed=0) == first
     assert numbers(split_seed=1) != first
+
+
+@pytest.mark.parametrize("settings", [{}, {"validation": 0.13, "test": 0.4, "split_seed": 7}])
+def test_the_page_says_which_samples_are_which(tmp_path: Path, settings: dict[str, Any]) -> None:
+    (block,) = blocks(Path(__file__).parents[2] / "docs" / "data.md", "python")
+    names: dict[str, Any] = {}
+    exec(block, names)
+    source = saved(tmp_path / "n.npz", x=numbered(101, 4), y=np.arange(101) % 3)
+    found = tensors(opened(source, **settings))
+    expected = names["parts"](101, **settings)
+    everything = torch.cat(found)[:, 0].sort().values
+    for part, indices in zip(found, expected, strict=True):
+        assert torch.searchsorted(everything, part[:, 0].contiguous()).tolist() == indices.tolist()
+    digits = opened("digits").test
+    assert isinstance(digits, TensorBatches)
+    assert digits.y.tolist() == load_digits().target[names["test"]].tolist()
 
 
 def test_train_limit_draws_from_all_classes(tmp_path: Path) -> None:

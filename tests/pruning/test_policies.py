@@ -169,7 +169,10 @@ def test_a_layer_on_its_floor_is_a_warning() -> None:
     scores = np.concatenate([np.zeros(8), np.ones(24), np.ones(40)]).astype(np.float32)
     action = policy.decide(history([record(0, LAYOUT, {"magnitude": scores})]))
     assert action is not None
-    assert action.warnings == ("layer 'first' stands on its floor: 2 of 8 units are left",)
+    (warning,) = action.warnings
+    assert warning.startswith("layer 'first' stands on its floor: 2 of 8 units are left (")
+    assert "scope: layer" in warning
+    assert "earlyprune inspect" in warning
 
 
 def test_a_saliency_that_was_not_measured_is_an_error() -> None:

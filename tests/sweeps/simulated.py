@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pruning import Action, Policy, Probe, Prune
+from pruning.foreign import told_where
 from pruning.history import History, Record
 from pruning.saliency import Random
 from pruning.structure.layout import Layout
@@ -206,7 +207,7 @@ def alone(policy: Policy, seed: int, epochs: int) -> End:
             action = policy.decide(history) if history.epoch < epochs else None
         except ArithmeticError as error:
             states = tuple(record.metrics["state"] for record in records[:-1])
-            reason = f"ArithmeticError: {error}"
+            reason = f"{told_where(error)}, after epoch {history.epoch}"
             return End(states, tuple(turns), tuple(indicators), reason)
         indicators.append(policy.indicator(history))
         if history.epoch == epochs:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sweep_files import SMALL, changed, write
 
 from sweeps.file.grid import expand
-from sweeps.file.sweep import Resources, Sweep, read
+from sweeps.file.sweep import Resources, Sweep, _set, read
 from sweeps.file.trials import TrialSpec
 
 
@@ -97,3 +98,52 @@ def test_how_data_is_loaded_does_not_change_the_address() -> None:
         for workers in (0, 4)
     )
     assert few.address == many.address
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "found"),
+    [
+        ("task.data.layout=hwc", "task.data", {"source": "digits", "layout": "hwc"}),
+        ("task.model.options.widths=[4, 4]", "task.model.options", {"widths": [4, 4]}),
+        ("task.optimizer.lr=0.5", "task.optimizer", {"name": "adam", "lr": 0.5}),
+        ("task.schedule.warmup_epochs=1", "task.schedule", {"name": "cosine", "warmup_epochs": 1}),
+        ("task.loss.options.weight=[1, 2]", "task.loss", {"name": "cross_entropy"}),
+        ("task.metrics.0.direction=max", "task.metrics.0", {"name": "accuracy"}),
+        ("task.optimizer.matrices.lr=0.1", "task.optimizer", {"name": "adam"}),
+        ("task.augment.crop=2", "task.augment", {"crop": 2}),
+        ("policies.1.ratio=0.3", "policies.1", {"policy": "epi", "ratio": 0.3}),
+        ("policies.2.saliency.normalize=none", "policies.2.saliency", {"name": "magnitude"}),
+        ("policies.2.of.ratio=0.3", "policies.2.of", {"policy": "epi", "ratio": 0.3}),
+        ("search.sampler.options.seed=3", "search.sampler", {"name": "tpe"}),
+        ("search.early_stopping.keep=0.4", "search.early_stopping", {"keep": 0.4}),
+    ],
+)
+def test_set_writes_short_forms_out(change: str, field: str, found: dict[str, Any]) -> None:
+    short = {
+        "name": "short",
+        "task": {
+            "model": "small_cnn",
+            "data": "digits",
+            "optimizer": "adam",
+            "schedule": "cosine",
+            "loss": "cross_entropy",
+            "metrics": ["accuracy"],
+            "augment": None,
+        },
+        "policies": ["dense", "epi", {"policy": "uniform", "of": "epi", "saliency": "magnitude"}],
+        "search": {"sampler": "tpe", "early_stopping": True},
+    }
+    _set(short, change)
+    place: Any = short
+    for part in field.split("."):
+        place = place[int(part) if isinstance(place, list) else part]
+    assert found.items() <= place.items()
+
+
+@pytest.mark.parametrize("change", ["task.data.layout=hwc", "task.optimizer.lr=0.5"])
+def test_set_on_a_short_form_of_a_file(tmp_path: Path, change: str) -> None:
+    path = write(tmp_path, changed(task__data="digits", task__optimizer="adam"))
+    task = read(path, [change]).task
+    assert task.data.source == "digits"
+    assert task.optimizer.name == "adam"
+    assert (task.data.layout == "hwc") != (task.optimizer.lr == 0.5)

@@ -23,7 +23,7 @@ from sweeps.storage.store import Store
 MODELS = """
 import os, sys, torch
 from torch import nn
-NUMBER = 5
+NUMBER, DRAW = 5, torch.Generator().manual_seed(0)
 def plain(shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, classes))
 def without_a_word(shape, classes): raise KeyError
@@ -71,6 +71,15 @@ class Summed(Own):
     def changed(self, out): return out if len(out) == 2 else out.sum(0, keepdim=True)
 class NoModes(Own):
     def train(self, mode=True): raise RuntimeError("no modes")
+class Complex(Own):
+    def changed(self, out): return out + 0j
+async def later(shape, classes): return plain(shape, classes)
+def wide(shape, classes):
+    with torch.device("meta"):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10_000_000), nn.Linear(10_000_000, 10))
+def any_width(shape, classes):
+    width = int(torch.randint(1, 10**6, (), generator=DRAW)) % 90 + 4
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
 class Empty(Own):
     def __init__(self, shape, classes):
         super().__init__(shape, classes)
@@ -78,6 +87,7 @@ class Empty(Own):
 """
 POLICIES = """
 import os, sys
+import numpy as np
 from typing import ClassVar
 from pruning import Policy
 class Own(Policy):
@@ -96,6 +106,14 @@ class Interrupts(Own):
 class ExitsAtWork(Own):
     def decide(self, history):
         if len(history.layout.names) < 5: sys.exit(0)
+class ExitsHardAtWork(Own):
+    def decide(self, history):
+        if len(history.layout.names) < 5: os._exit(0)
+class InterruptsAtWork(Own):
+    def decide(self, history):
+        if len(history.layout.names) < 5: raise KeyboardInterrupt
+class InNumpy(Own):
+    def decide(self, history): return np.concatenate([])
 class Unfinished(Policy):
     name: ClassVar[str] = "unfinished"
 class MadeExits(Own):
@@ -149,6 +167,9 @@ def refusal(fields: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> str:
         ("own_models:ExitsForward", f"(SystemExit: 3: {EXIT}"),
         ("own_models:NoModes", "(RuntimeError: no modes)"),
         ("own_models:Empty", "has a layer without units: 'more.weight' is empty"),
+        ("own_models:later", "returned coroutine, not an nn.Module"),
+        ("own_models:wide", "has a layer of 10,000,000 units, '1' (allowed: up to 1,000,000"),
+        ("own_models:Complex", "gives outputs that are complex numbers"),
         ("own_models:frozen", "has no parameter that requires_grad"),
         ("own_models:FewerInTraining", "[batch, 5] in training, and [batch, 10] in evaluation"),
         ("own_models:RaisesInTraining", "in training fails for a batch of 4 (RuntimeError: only"),
@@ -172,6 +193,12 @@ def test_a_model(
     line = refusal({"task__model": name, "policies": policies}, capfd)
     assert line.startswith(f"task.model: {name!r} ")
     assert said in line
+
+
+def test_a_model_of_another_width_each_time(capfd: pytest.CaptureFixture[str]) -> None:
+    line = refusal({"task__model": "own_models:any_width"}, capfd)
+    assert line.startswith("task.model: a snapshot of it cannot be taken and restored (")
+    assert "size mismatch for 1.weight" in line
 
 
 @pytest.mark.parametrize("hidden", [[0], [16, 0], [-1], ["a"]])
@@ -220,15 +247,18 @@ def test_what_no_step_can_be_made_with(
 )
 def test_a_policy(name: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
     line = refusal({"policies": ["dense", {"policy": name}]}, capfd)
-    assert line.startswith("policies")
+    assert line.startswith("policies.1: ")
     assert said in line
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Raises", "RuntimeError: policy boom"),
+        ("Raises", "RuntimeError: policy boom, in own_policies.py, line "),
         ("Wordless", "KeyError, in own_policies.py, line "),
+        ("InNumpy", "ValueError: need at least one array to concatenate, in own_policies.py, line"),
+        ("ExitsHardAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
+        ("InterruptsAtWork", "KeyboardInterrupt: it would end the program, in own_policies.py"),
         ("ExitsAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
     ],
 )
@@ -245,6 +275,7 @@ def test_a_policy_that_fails_at_work_fails_alone(
     dense, mine = run(sweep, preflight.check(sweep), store, uri, Console(quiet=True)).rows
     assert dense["status"] == "finished"
     assert mine["reason"].startswith(said)
+    assert mine["reason"].endswith(", after epoch 0")
 
 
 @pytest.mark.parametrize("name", ["own_models:plain", "own_models:Half"])

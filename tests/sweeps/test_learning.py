@@ -17,8 +17,12 @@ from sweep_files import changed
 from torch.utils.data import Subset, TensorDataset
 
 from dashboards import report, tables
-from pruning.training.batches import DatasetBatches
+from pruning.reading.spec import Augment
+from pruning.reading.target import Target
+from pruning.training import torchmetric
+from pruning.training.batches import DatasetBatches, TensorBatches
 from pruning.training.chance import chance
+from pruning.training.metrics import METRICS, MetricSpec
 from sweeps.file.sweep import Sweep
 from sweeps.judging.learning import at_chance, unlearned
 from sweeps.judging.oracle import nothing_to_judge, oracle
@@ -130,11 +134,147 @@ def test_above_chance_by_two_standard_errors(rows: list[dict[str, Any]], learned
         assert bool(at_chance("dense", rows)) != learned
 
 
+ACCURACY = [MetricSpec(name="accuracy")]
+
+
 def test_chance_of_a_set_that_is_read_sample_by_sample() -> None:
     whole = TensorDataset(torch.zeros(6, 2), torch.tensor([0, 0, 1, 1, 1, 2]))
-    assert chance(DatasetBatches(whole, torch.as_tensor, 0)) == {}
+    assert chance(DatasetBatches(whole, torch.as_tensor, 0), ACCURACY) == {}
     whole.targets = np.array([0, 0, 1, 1, 1, 2])  # type: ignore[attr-defined]
     part = DatasetBatches(Subset(Subset(whole, [0, 1, 2, 3, 4]), [1, 2, 3]), torch.as_tensor, 0)
-    assert chance(part) == {"chance_accuracy": 2 / 3, "val_samples": 3}
+    found = chance(part, ACCURACY)
+    assert (found["chance_accuracy"], found["val_samples"]) == (2 / 3, 3)
     whole.targets = "something else"  # type: ignore[attr-defined]
-    assert chance(part) == {}
+    assert chance(part, ACCURACY) == {}
+
+
+def levels(y: torch.Tensor, *specs: MetricSpec) -> dict[str, float]:
+    return chance(TensorBatches(torch.zeros(len(y), 1), y, Augment(), torch.device("cpu")), specs)
+
+
+DRAW = torch.Generator().manual_seed(0)
+LABELS = torch.multinomial(torch.tensor([0.2, 0.5, 0.3]), 300, True, generator=DRAW)
+PIXELS = torch.multinomial(torch.tensor([0.1, 0.8, 0.1]), 3200, True, generator=DRAW)
+VALUES = torch.randn(300, 2, generator=DRAW).exp()
+TRAITS = (torch.rand(300, 3, generator=DRAW) < torch.tensor([0.2, 0.9, 0.5])).float()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "y", "answer"),
+    [
+        ("accuracy", {}, LABELS, [0.0, 1.0, 0.0]),
+        ("accuracy", {}, PIXELS.view(-1, 8, 8), [0.0, 1.0, 0.0]),
+        ("accuracy", {}, TRAITS, [-1.0, 1.0, None]),
+        ("Accuracy", {}, LABELS, [0.0, 1.0, 0.0]),
+        ("MulticlassAccuracy", {}, LABELS, [0.0, 1.0, 0.0]),
+        ("Accuracy", {"average": "macro"}, LABELS, [0.0, 1.0, 0.0]),
+        ("MultilabelAccuracy", {}, TRAITS, [0.0, 1.0, None]),
+        ("torchmetrics.classification:AUROC", {}, LABELS, [0.2, 0.5, 0.3]),
+        ("AUROC", {}, TRAITS, [0.3, 0.3, 0.3]),
+        ("JaccardIndex", {}, PIXELS.view(-1, 8, 8), [0.0, 1.0, 0.0]),
+        ("mse", {}, VALUES, VALUES.mean(0)),
+        ("MeanSquaredError", {}, VALUES, VALUES.mean(0)),
+        ("mae", {}, VALUES, VALUES.median(0).values),
+        ("MeanAbsoluteError", {}, VALUES, VALUES.median(0).values),
+        ("R2Score", {}, VALUES, VALUES.mean(0)),
+        ("ExplainedVariance", {}, VALUES, VALUES.mean(0)),
+    ],
+)
+def test_a_level_is_what_the_best_answer_for_all_samples_comes_to(
+    name: str, options: dict[str, Any], y: torch.Tensor, answer: Any
+) -> None:
+    spec = MetricSpec(name=name, options=options)
+    if isinstance(answer, list):  # None: what that column mostly is
+        common = float(y.select(1, -1).mean() > 0.5) if None in answer else 0.0
+        answer = torch.tensor([common if part is None else part for part in answer])
+    if name == "accuracy" and y.is_floating_point():
+        answer = 2 * answer - 1  # of logits the sign counts
+    output = answer.view(1, -1, *(1 for _ in y.shape[1:] if not y.is_floating_point()))
+    output = output.expand(len(y), -1, *(() if y.is_floating_point() else y.shape[1:])).contiguous()
+    if spec.ours:
+        found = float(np.divide(*map(float, METRICS[name][0](output, y))))
+    else:
+        made = torchmetric.make(name, options, 3, Target.of(y), torch.device("cpu"))
+        fed = torchmetric.Fed(made, lambda part: part, whole=y is TRAITS)
+        fed.update(output, y)
+        found = float(fed.compute())
+    known = levels(y, spec)
+    assert known[f"chance_{spec.short}"] == pytest.approx(found, abs=1e-5)
+    assert 0 < known[f"margin_{spec.short}"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("spec", "y"),
+    [
+        ({"name": "noise:load", "direction": "max"}, VALUES),
+        ({"name": "loss"}, LABELS),
+        ({"name": "Accuracy", "options": {"top_k": 2}}, LABELS),
+        ({"name": "AUROC", "options": {"average": "weighted"}}, TRAITS),
+        ({"name": "AUROC"}, torch.ones(20, 2)),
+        ({"name": "F1Score"}, LABELS),
+        ({"name": "accuracy"}, LABELS[:0]),
+    ],
+)
+def test_without_a_level_nothing_is_claimed(spec: dict[str, Any], y: torch.Tensor) -> None:
+    assert levels(y, MetricSpec(**spec)) == {}
+
+
+KINDS = """
+import numpy as np
+def load(kind, seen=False):
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(600, 8)).astype(np.float32)
+    if kind == "pixels":
+        x = draw.normal(size=(600, 8, 8)).astype(np.float32)
+    found = x if seen else draw.permutation(x)
+    y = {"values": found[:, :1] * 3 + 1, "labels": found[:, :3] > 0.5, "classes": found[:, 0] > 0.8,
+         "pixels": found > 0.8}[kind]
+    return {"x_train": x, "y_train": y if kind == "values" else y.astype(int)}
+
+from torch import nn
+def network(shape, classes):
+    first = nn.Conv2d(shape[0], 8, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(), nn.Conv2d(8, classes, 1))
+"""
+
+
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "loss", "metric"),
+    [
+        ("values", "mse", "mse"),
+        ("values", "mse", "MeanAbsoluteError"),
+        ("values", "mse", "R2Score"),
+        ("labels", "bce_with_logits", "accuracy"),
+        ("labels", "bce_with_logits", "AUROC"),
+        ("classes", "cross_entropy", "MulticlassAccuracy"),
+        ("pixels", "cross_entropy", "JaccardIndex"),
+    ],
+)
+def test_noise_is_not_learned_by_any_metric(
+    folder: Path, kind: str, loss: str, metric: str, seen: bool
+) -> None:
+    (folder / "noise.py").write_text(KINDS)
+    fields = changed(
+        task__model="noise:network" if kind == "pixels" else "small_mlp",
+        task__data={"source": "noise:load", "options": {"kind": kind, "seen": seen}},
+        policies=POLICIES,
+        task__optimizer={"name": "adam", "lr": 0.01},
+        task__epochs=6,
+        task__loss=loss,
+        task__metrics=[metric],
+    )
+    sweep, store = Sweep.parse(fields), Store(folder / "s")
+    uri = f"sqlite:///{folder}/m.db"
+    stands = run(sweep, preflight.check(sweep), store, uri, Console(quiet=True)).standing
+    verdicts = oracle(read_rows(store, "small"))
+    page = report.write(store, "small", folder / "page.html").read_text()
+    if seen:
+        assert stands.unlearned == ""
+        assert stands.savings
+    else:
+        assert stands.unlearned.startswith("dense did not learn: nothing can be said")
+        assert stands.savings == stands.gains == []
+        assert all(verdict.notes[0] == stands.unlearned for verdict in verdicts)
+        assert all(verdict.regret is None for verdict in verdicts)
+    assert ("Dense did not learn" in page) != seen

@@ -116,7 +116,9 @@ def test_every_trial_is_a_row(sweep: SimpleNamespace) -> None:
 
 
 def test_a_failing_trial_has_its_reason_in_one_line(sweep: SimpleNamespace) -> None:
-    assert sweep.rows[4]["reason"] == "ArithmeticError: this policy always fails"
+    reason = sweep.rows[4]["reason"]
+    assert reason.startswith("ArithmeticError: this policy always fails, in own_policies.py, line ")
+    assert reason.endswith(", after epoch 2")
     assert sweep.rows[6]["reason"] == f"{ENDED_WORKER} while it decided after epoch 2"
 
 
@@ -144,6 +146,9 @@ def test_mlflow_has_a_run_a_trial_with_curves_and_figures(sweep: SimpleNamespace
         if row["status"] == "failed":
             assert found.info.status == "FAILED"
             assert found.data.tags["reason"] == row["reason"]
+            assert ("raise ArithmeticError" in found.data.tags.get("traceback", "")) == (
+                "ArithmeticError" in row["reason"]
+            )
             continue
         assert found.info.status == "FINISHED"
         assert found.data.params["policy"] == row["policy"]

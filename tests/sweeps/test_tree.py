@@ -124,7 +124,7 @@ def test_a_branch_that_is_always_lost_fails_its_riders_and_no_others() -> None:
                 if not found.tree.report(number, ride.report()):
                     del found.rides[number]
                 found.settle()
-    assert found.ends[1].failure == "the machine is bad"
+    assert found.ends[1].failure == "the machine is bad, in epoch 2"
     assert found.ends[0].failure is None
 
 

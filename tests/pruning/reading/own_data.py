@@ -36,6 +36,26 @@ def sample(value: float = 0.0, shape: tuple[int, ...] = (1, 6, 6)) -> Tensor:
     return torch.full(shape, value)
 
 
+class Scaled(Made):
+    """Pictures with values from 0 to `top`, of a kind."""
+
+    def __init__(self, top: float, kind: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.top, self.kind = top, kind
+
+    def __getitem__(self, index: int) -> Any:
+        values = torch.linspace(0, self.top, 36).reshape(1, 6, 6)
+        return values.roll(index, 2).to(self.kind), index % 2
+
+
+def bytes_and_floats() -> Any:
+    return Scaled(1), Scaled(1), Scaled(255, torch.uint8)
+
+
+def fractions_and_255() -> Any:
+    return Scaled(1), Scaled(1), Scaled(255)
+
+
 class Words(Made):
     def __getitem__(self, index: int) -> Any:
         return sample(), ("cat", "dog")[index % 2]

@@ -76,6 +76,11 @@ def test_tiny_imagenet(tmp_path: Path) -> None:
         f"not read in {tmp_path}: wnids.txt",
         f"not read: '{tmp_path / 'test'}', whose pictures have no classes",
     ]
+    for unread in (tmp_path / "test" / "images").iterdir():
+        unread.unlink()
+    (tmp_path / "test" / "images").rmdir()
+    _, notes = noted(f"imagefolder:{tmp_path}", **SIZE)
+    assert notes[-1] == f"not read: '{tmp_path / 'test'}', which has no pictures"
 
 
 @pytest.mark.parametrize(

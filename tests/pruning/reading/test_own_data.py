@@ -36,7 +36,7 @@ def test_a_large_set_is_not_looked_at_one_by_one() -> None:
     data = opened("own_data:listed")
     assert (data.classes, lengths(data)) == (5, [100_000] * 3)
     dataset: Any = data.validation.dataset  # type: ignore[attr-defined]
-    assert dataset.seen <= own.LOOKED_AT
+    assert dataset.seen <= own.LOOKED_AT + own.COMPARED
 
 
 def test_looking_leaves_the_random_state_as_it_was() -> None:
@@ -55,6 +55,8 @@ def test_looking_leaves_the_random_state_as_it_was() -> None:
         ("nothing", "returned NoneType; a mapping with x_train, y_train or three datasets"),
         ("two", "returned tuple of 2; a mapping with"),
         ("untested", "has no validation part; policies are judged on it"),
+        ("bytes_and_floats", "test part of uint8; bytes are read as fractions of 255"),
+        ("fractions_and_255", "test part values from 0 to 255: they are"),
         ("no_such", "module 'own_data' has no 'no_such'"),
     ],
 )
