@@ -12,7 +12,7 @@ others are tried again without it. `trace_units` calls ``refute``; tests compare
 
 Known and open: only outputs are compared, and one that saturates (tanh, softmax, a Hardtanh) can
 hide a fault; nothing is trained, so state of a channel's width that training alone uses is not
-seen; where the copy's activations grow (2e8 in efficientnet_b7) rounding refuses what is right.
+seen.
 """
 
 from __future__ import annotations
