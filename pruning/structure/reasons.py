@@ -79,3 +79,7 @@ def _line_of(error: Exception) -> str:
         if not frame.filename.startswith(others):
             return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line}"
     return ""
+
+
+RANDOM = Reason("the network's outputs are random in evaluation: the same input gives others")
+UNSEEN = Reason("no disturbance of its units is seen in what can be compared: nothing is proven")

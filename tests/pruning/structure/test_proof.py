@@ -7,11 +7,98 @@ import os
 import pytest
 import torch
 import torchvision
+from networks import conv_bn
+from torch import Tensor, nn
 
+from pruning.structure import UntraceableError, trace_units
+from pruning.structure.layer_outputs import LayerOutputs, Place
+from pruning.structure.scramble import scrambled_copy
 from pruning.structure.trace import find_units
 
 EVERY = int(os.environ.get("EARLYPRUNE_EVERY", "40"))
-"""1 to try all networks."""
+"""1 to try all seeds and networks."""
+
+X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+class Shuffle(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return x.view(n, 4, c // 4, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class Sharp(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.softmax(100 * x, 1)
+
+
+def shuffled(outputs: int, *last: nn.Module) -> nn.Module:
+    return nn.Sequential(
+        *(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(32, 32, 3, padding=1, groups=4), nn.ReLU(), Shuffle()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, outputs), *last),
+    )
+
+
+@pytest.mark.parametrize("seed", range(0, 50, EVERY))
+@pytest.mark.parametrize("outputs", [1, 5])
+@pytest.mark.parametrize(
+    "last", [nn.Identity(), nn.Hardtanh(0, 1), nn.Tanh(), nn.Sigmoid(), Sharp()], ids=type
+)
+def test_no_saturation_hides_a_shuffle(last: nn.Module, outputs: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    model, x = shuffled(outputs, last), torch.randn(2, 3, 16, 16)
+    with pytest.raises(UntraceableError, match="a shuffle"):
+        trace_units(model, x)
+
+
+class Flat(nn.Module):
+    """Takes a mean over channels, and lets nothing of it through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - x.mean(1, keepdim=True) + 1e3).clamp(0, 1)
+
+
+def test_where_nothing_is_seen_nothing_is_proven() -> None:
+    model = nn.Sequential(
+        *(conv_bn(3, 8), nn.Conv2d(8, 16, 3), Flat(), nn.Conv2d(16, 12, 3), nn.Flatten()),
+        *(nn.Linear(12 * 144, 6), nn.ReLU(), nn.Linear(6, 4)),
+    )
+    units = trace_units(model, X)
+    assert "no disturbance of its units is seen" in units.refused["1"]
+    assert units.layout.names == ("0.0", "3", "5")
+
+
+class Deep(nn.Module):
+    """Without a norm its activations would grow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(3 * 256, 16), nn.Linear(16, 4)
+        self.blocks = nn.ModuleList(nn.Linear(16, 16) for _ in range(100))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x.flatten(1))
+        for block in self.blocks:
+            x = x + block(torch.relu(x))
+        return self.head(x)
+
+
+def test_activations_stay_of_order_one() -> None:
+    for model in (Deep(), torchvision.models.efficientnet_b4()):
+        sizes: list[float] = []
+
+        def see(place: Place, out: Tensor, sizes: list[float] = sizes) -> Tensor:
+            sizes.append(float(out.abs().max()))
+            return out
+
+        x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+        copy = scrambled_copy(model, (x,), torch.float64)
+        with torch.no_grad(), LayerOutputs(copy, see):
+            copy(x)
+        assert len(sizes) > 100
+        assert min(sizes) > 0.01
+        assert max(sizes) < 100
 
 
 @pytest.mark.parametrize(
