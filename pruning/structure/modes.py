@@ -1,11 +1,14 @@
-"""What of a network runs in training, and not in evaluation."""
+"""What of a network runs in training, and not in evaluation, and whether it trains."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from pruning.structure.copies import copy_model, tensors_in
+from pruning.structure.reasons import DIVERGING, Reason, untrained
 
 
 def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
@@ -50,3 +53,38 @@ def _called(model: nn.Module, args: tuple[Any, ...], layers: dict[str, nn.Module
         for hook in hooks:
             hook.remove()
     return called
+
+
+def training_fault(model: nn.Module, args: tuple[Any, ...]) -> Reason | None:
+    """What goes wrong in a forward and a backward pass in training mode; the model stays as it is.
+
+    No optimizer steps: what it does to a parameter depends on no other one's size.
+    """
+    trained = copy_model(model, torch.clone).train()
+    parameters = [p for p in trained.parameters() if p.is_floating_point()]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    try:
+        outputs = [t for t in tensors_in(trained(*args)) if t.requires_grad]
+        torch.autograd.backward([_loss(t) for t in outputs])
+    except Exception as error:  # a user's model may fail in any way
+        return untrained(error, _where(error, trained))
+    gradients = (p.grad for p in parameters if p.grad is not None)
+    finite = all(bool(t.isfinite().all()) for t in (*outputs, *gradients))
+    return None if finite else DIVERGING
+
+
+def _loss(output: Tensor) -> Tensor:
+    return output.abs().square().mean()
+
+
+def _where(error: Exception, model: nn.Module) -> str:
+    """The innermost module in whose code an error arose; empty if that is none of the model's."""
+    names = {id(module): name for name, module in model.named_modules()}
+    found, trace = "", error.__traceback__
+    while trace:
+        code, values = trace.tb_frame.f_code, trace.tb_frame.f_locals
+        owner = values.get(code.co_varnames[0]) if code.co_argcount else None
+        found = names.get(id(owner), found)
+        trace = trace.tb_next
+    return found

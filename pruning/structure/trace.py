@@ -66,6 +66,7 @@ def find_units(
     """
     _check_protect(model, protect)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.default_generator.manual_seed(0)  # dropout in the step that is trained, and the like
         dense, args = _runnable(model, example_input)
         hidden = training_only(dense, args)
         if hidden:

@@ -7,13 +7,11 @@ get through the tracer and are found here.
 Kept true: no unit goes from a user's network unless removals from its group gave, on a copy, what
 the dense network gives with zeros where their units are read. Compared are the outputs, and what
 every layer puts out on the way: a Hardtanh or a sharp softmax behind a layer hides what goes in.
-Units go twice, under weights of two draws; a disturbance of the units must have been seen in what
-was compared, or nothing was proven. All of it is in double where the network can, so that an error
+Units go twice, under weights of two draws, and what is left trains a step, as state of a channel's
+width may be used in training alone; a disturbance of the units must have been seen in what was
+compared, or nothing was proven. All of it is in double where the network can, so that an error
 stands far above rounding. A guilty group stays, with the reason; the others are tried again without
 it. Only `trace_units` calls this.
-
-Known and open: nothing is trained, so state of a channel's width that training alone uses is not
-seen.
 """
 
 from __future__ import annotations
@@ -29,6 +27,7 @@ from torch import nn
 from pruning.structure.change import change
 from pruning.structure.copies import copy_model, tensors_in
 from pruning.structure.layout import Bools, Layout
+from pruning.structure.modes import training_fault
 from pruning.structure.reasons import RANDOM, UNSEEN, Reason, failing
 from pruning.structure.scramble import scramble
 from pruning.structure.sensitivity import seen_units
@@ -90,7 +89,8 @@ class _Proof:
         except Exception as error:
             return failing(error)
         self._proven = small, alive
-        return None
+        fault = training_fault(small, self._args)
+        return fault if fault and self._trains else None
 
     def _unseen(self, groups: Sequence[int]) -> list[int]:
         """Those of the groups, just proven together, of which nothing is seen."""
@@ -103,6 +103,10 @@ class _Proof:
                 seen = self._units.layout.counts(seen_units(small, self._args, self._units, alive))
                 unseen = [group for group in unseen if not seen[group]]
         return unseen
+
+    @cached_property
+    def _trains(self) -> bool:
+        return training_fault(self._dense, self._args) is None
 
     @cached_property
     def _random(self) -> bool:

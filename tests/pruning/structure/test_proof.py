@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torchvision
 from networks import conv_bn
 from torch import Tensor, nn
 
-from pruning.structure import UntraceableError, trace_units
+from pruning.structure import Network, UntraceableError, trace_units
 from pruning.structure.layer_outputs import LayerOutputs, Place
 from pruning.structure.scramble import scrambled_copy
 from pruning.structure.trace import find_units
@@ -67,6 +68,73 @@ def test_where_nothing_is_seen_nothing_is_proven() -> None:
     units = trace_units(model, X)
     assert "no disturbance of its units is seen" in units.refused["1"]
     assert units.layout.names == ("0.0", "3", "5")
+
+
+class Centre(nn.Module):
+    """Keeps a running centre, in training only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.centre.mul_(0.9).add_(x.detach().mean((0, 2, 3)), alpha=0.1)
+        return x
+
+
+class Noise(nn.Module):
+    """Adds noise of a fixed width, in training only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn(16, 1, 1, dtype=x.dtype) if self.training else x
+
+
+class Pull(torch.autograd.Function):
+    """Its backward pass knows how wide it was."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return gradient * torch.ones(16, 1, 1, dtype=gradient.dtype)
+
+
+class Pulled(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = Pull.apply(x)
+        return out
+
+
+def body(middle: nn.Module) -> nn.Module:
+    return nn.Sequential(
+        *(nn.Conv2d(3, 16, 3), middle, nn.ReLU(), nn.Conv2d(16, 24, 3), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10)),
+    )
+
+
+@pytest.mark.parametrize(("make", "at"), [(Centre, "'1'"), (Noise, "'1'"), (Pulled, "(16)")])
+def test_what_training_alone_needs_stays(make: Callable[[], nn.Module], at: str) -> None:
+    network = Network(body(make()), X)
+    why = network.units.refused["0"]
+    assert "training fails without some of its units (RuntimeError: The size of tensor" in why
+    assert at in why
+    assert network.layout.names == ("3",)
+    network.remove(range(12))
+    network.model.train()(X).sum().backward()
+
+
+class Fails(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            raise RuntimeError("wants targets")
+        return x
+
+
+def test_what_does_not_train_as_it_is_is_no_fault_of_a_cut() -> None:
+    assert find_units(body(Fails()), X).layout.names == ("0", "3")
 
 
 class Deep(nn.Module):
