@@ -50,9 +50,7 @@ class LayerOutputs(TorchFunctionMode):
         name = plain_name(func)
         if not isinstance(out, Tensor) or effect_of(name, args, kwargs) != "layer":
             return out
-        given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-        names = (self._names.get(id(tensor)) for tensor in given if tensor.dim() > 1)
-        weight = next((one for one in names if one is not None), None)
+        weight = self._names.get(id(args[1] if len(args) > 1 else kwargs.get("weight")))
         axis = 1 if name.startswith("conv_transpose") or name == "embedding" else 0
         dim = channel_dim(name, out.dim())
         return self._see(Place(weight, axis if weight else 0, dim), out)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Set
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pruning.structure.copies import copy_model, tensors_in
+from pruning.structure.dry import dry_run
 from pruning.structure.reasons import DIVERGING, Reason, untrained
 
 
@@ -22,7 +25,7 @@ def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
     }
-    evaluated = _called(model, args, layers)
+    evaluated = dry_run(model, args, partial(_called, names=set(layers)))
     silent = {name: module for name, module in layers.items() if name not in evaluated}
     if not silent:
         return []
@@ -30,7 +33,7 @@ def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     model.train()
     try:
-        return sorted(_called(model, args, silent))
+        return sorted(_called(model, args, set(silent)))
     except Exception:  # a user's model may fail in any way
         return []
     finally:
@@ -40,11 +43,13 @@ def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
             buffer.copy_(before)
 
 
-def _called(model: nn.Module, args: tuple[Any, ...], layers: dict[str, nn.Module]) -> set[str]:
+def _called(model: nn.Module, args: tuple[Any, ...], names: Set[str]) -> set[str]:
+    """Which of the modules of these names a forward pass reaches."""
     called: set[str] = set()
     hooks = [
-        layer.register_forward_pre_hook(lambda *_, name=name: called.add(name))
-        for name, layer in layers.items()
+        module.register_forward_pre_hook(lambda *_, name=name: called.add(name))
+        for name, module in model.named_modules()
+        if name in names
     ]
     try:
         with torch.no_grad():
@@ -55,13 +60,18 @@ def _called(model: nn.Module, args: tuple[Any, ...], layers: dict[str, nn.Module
     return called
 
 
-def training_fault(model: nn.Module, args: tuple[Any, ...]) -> Reason | None:
-    """What goes wrong in a forward and a backward pass in training mode; the model stays as it is.
+def training_fault(model: nn.Module, args: tuple[Any, ...], names: Container[str]) -> Reason | None:
+    """What goes wrong in a forward and a backward pass in training mode.
 
-    No optimizer steps: what it does to a parameter depends on no other one's size.
+    No optimizer steps: what it does to a parameter depends on no other one's size. Buffers stay as
+    they are.
+
+    names: of the parameters that get gradients.
     """
-    trained = copy_model(model, torch.clone).train()
-    parameters = [p for p in trained.parameters() if p.is_floating_point()]
+    trained = copy_model(model, lambda t: t).train()
+    for buffer in trained.buffers():
+        buffer.data = buffer.clone()
+    parameters = [p for name, p in trained.named_parameters() if name in names]
     for parameter in parameters:
         parameter.requires_grad_(True)
     try:

@@ -9,6 +9,7 @@ statistics from what goes in, then moves them a little.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import torch
@@ -38,23 +39,30 @@ def scrambled_copy(model: nn.Module, args: tuple[Any, ...], dtype: torch.dtype) 
 
 
 @torch.no_grad()
-def scramble(model: nn.Module, args: tuple[Any, ...], seed: int) -> None:
-    """Draw all weights anew, then scale layers and set statistics by one pass on `args`.
+def scramble(
+    model: nn.Module, args: tuple[Any, ...], seed: int, names: Container[str] | None = None
+) -> None:
+    """Draw weights anew, then scale their layers and set statistics by one pass on `args`.
 
-    Tensors get storage of their own, so that copies which share it are not changed.
+    names: of the parameters to draw, all if None. They and buffers get storage of their own, so
+    that copies which share it are not changed.
     """
     rng = torch.Generator().manual_seed(seed)
-    for p in model.parameters():
+    drawn = [p for name, p in model.named_parameters() if names is None or name in names]
+    for p in drawn:
         p.data = _drawn(p, rng)
     for b in model.buffers():
         b.data = b.detach().clone()
-    hooks = [
-        module.register_forward_pre_hook(lambda m, given: _take_statistics(m, given, rng))
-        if isinstance(module, _NormBase)
-        else module.register_forward_hook(_scale)
-        for module in model.modules()
-        if isinstance(module, (_NormBase, _ConvNd, nn.Linear))
-    ]
+    ids = {id(p) for p in drawn}
+    hooks = []
+    for module in model.modules():
+        if isinstance(module, _NormBase):
+            hook = module.register_forward_pre_hook(lambda m, x: _take_statistics(m, x, rng))
+            hooks.append(hook)
+        elif isinstance(module, (_ConvNd, nn.Linear)) and ids.issuperset(
+            map(id, module.parameters(recurse=False))
+        ):
+            hooks.append(module.register_forward_hook(_scale))
     try:
         model(*args)
     finally:

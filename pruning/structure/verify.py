@@ -50,6 +50,7 @@ def refute(dense: nn.Module, args: tuple[Any, ...], units: Units) -> dict[str, R
 class _Proof:
     def __init__(self, dense: nn.Module, args: tuple[Any, ...], units: Units) -> None:
         self._dense, self._args, self._units = dense, args, units
+        self._cut = {s.tensor for group in units.groups for s in group.slices}
         self._proven: tuple[nn.Module, Bools]
 
     def guilty(self) -> dict[int, Reason]:
@@ -59,11 +60,11 @@ class _Proof:
         while left and (fault := self._fault(left)):
             if self._random:
                 return dict.fromkeys(left, RANDOM)
-            found |= self._blame(left, fault)
+            found |= self._blame(left, *fault)
             left = [group for group in left if group not in found]
         return found | dict.fromkeys(self._unseen(left), UNSEEN)
 
-    def _blame(self, chosen: Sequence[int], fault: Reason) -> dict[int, Reason]:
+    def _blame(self, chosen: Sequence[int], why: Reason, step: int) -> dict[int, Reason]:
         """The groups among the chosen that fail, found by halving; all, if only together.
 
         Most networks have no guilty group and need no more than the first trial.
@@ -71,26 +72,31 @@ class _Proof:
         half = len(chosen) // 2
         found: dict[int, Reason] = {}
         for part in (chosen[:half], chosen[half:]) if half else ():
-            if its_own := self._fault(part):
-                found |= self._blame(part, its_own)
-        return found or dict.fromkeys(chosen, fault)
+            if its_own := self._fault(part, step):
+                found |= self._blame(part, *its_own)
+        return found or dict.fromkeys(chosen, why)
 
-    def _fault(self, chosen: Sequence[int]) -> Reason | None:
-        """What goes wrong when units of the chosen groups are removed."""
+    def _fault(self, chosen: Sequence[int], last: int = 2) -> tuple[Reason, int] | None:
+        """What goes wrong when units of the chosen groups are removed, and at which step.
+
+        Steps 0 and 1 remove some, step 2 trains.
+        """
         small = copy_model(self._dense, lambda t: t)
         alive = np.ones(self._units.layout.total, dtype=np.bool_)
-        try:
-            for seed, keep in enumerate(_patterns(self._units.layout, chosen)):
-                if seed:
-                    scramble(small, self._args, seed)
-                if fault := change(small, self._args, self._units, alive, keep):
-                    return fault
-                alive = keep
-        except Exception as error:
-            return failing(error)
+        for step, keep in enumerate(_patterns(self._units.layout, chosen)[: last + 1]):
+            try:
+                if step:
+                    scramble(small, self._args, step, self._cut)
+                fault = change(small, self._args, self._units, alive, keep)
+            except Exception as error:
+                fault = failing(error)
+            if fault:
+                return fault, step
+            alive = keep
         self._proven = small, alive
-        fault = training_fault(small, self._args)
-        return fault if fault and self._trains else None
+        if last < 2 or not (fault := training_fault(small, self._args, self._cut)):
+            return None
+        return (fault, 2) if self._trains else None
 
     def _unseen(self, groups: Sequence[int]) -> list[int]:
         """Those of the groups, just proven together, of which nothing is seen."""
@@ -99,14 +105,14 @@ class _Proof:
             if unseen:
                 small, alive = self._proven
                 if draw:  # behind a ReLU, the few units that are left may all be dead by chance
-                    scramble(small, self._args, draw)
+                    scramble(small, self._args, draw, self._cut)
                 seen = self._units.layout.counts(seen_units(small, self._args, self._units, alive))
                 unseen = [group for group in unseen if not seen[group]]
         return unseen
 
     @cached_property
     def _trains(self) -> bool:
-        return training_fault(self._dense, self._args) is None
+        return training_fault(self._dense, self._args, self._cut) is None
 
     @cached_property
     def _random(self) -> bool:
@@ -117,20 +123,20 @@ class _Proof:
 
 
 def _patterns(layout: Layout, chosen: Sequence[int]) -> list[Bools]:
-    """What stays of the chosen groups: a random half, and then without its first third.
+    """What stays of the chosen groups: a random third, and then without its own first third.
 
     The halves of a group that are tied by a split or a chunk lose unequal numbers. Torch-pruning
     has been seen to take the two parts of a chunk for each other, which the same places in both do
     not show.
     """
     rng = np.random.default_rng(0)
-    half = np.ones(layout.total, dtype=np.bool_)
+    some = np.ones(layout.total, dtype=np.bool_)
     for group, (size, start) in enumerate(zip(layout.sizes, layout.offsets[:-1], strict=True)):
         order = rng.permutation(size)
         if group in chosen:
-            half[start + order[: size // 2]] = False
-    less = half.copy()
+            some[start + order[max(1, size // 3) :]] = False
+    fewer = some.copy()
     for group in chosen:
-        ids = layout.offsets[group] + np.flatnonzero(layout.split(half)[layout.names[group]])
-        less[ids[: min(max(1, len(ids) // 3), len(ids) - 1)]] = False
-    return [half, less]
+        ids = layout.offsets[group] + np.flatnonzero(layout.split(some)[layout.names[group]])
+        fewer[ids[: min(max(1, len(ids) // 3), len(ids) - 1)]] = False
+    return [some, fewer]

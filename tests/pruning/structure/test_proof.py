@@ -70,6 +70,22 @@ def test_where_nothing_is_seen_nothing_is_proven() -> None:
     assert units.layout.names == ("0.0", "3", "5")
 
 
+class Table(nn.Module):
+    """As Swin V2's: one layer reads a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("places", torch.randn(1, 5, 2))
+        self.read, self.bias, self.head = nn.Linear(2, 16), nn.Linear(16, 1), nn.Linear(768, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.flatten(1)) + self.bias(torch.relu(self.read(self.places))).mean()
+
+
+def test_a_layer_may_read_a_buffer() -> None:
+    assert trace_units(Table(), X).layout.names == ("read",)
+
+
 class Centre(nn.Module):
     """Keeps a running centre, in training only."""
 
