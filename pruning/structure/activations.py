@@ -99,7 +99,7 @@ class Tracker(TorchFunctionMode):
             names = (self._names.get(id(tensor)) for tensor in given)
             source = next((one for one in names if one in self._widths), None)
             if source is not None:
-                return Site(source, _channel_dim(name, given[0].dim()), effect, name)
+                return Site(source, channel_dim(name, given[0].dim()), effect, name)
             if effect == "layer":
                 return None
         known = [(tensor, site) for tensor in given if (site := self._at(tensor))]
@@ -126,7 +126,7 @@ class Tracker(TorchFunctionMode):
                     forewarn()
 
 
-def _channel_dim(name: str, dims: int) -> int:
+def channel_dim(name: str, dims: int) -> int:
     """Where the channels lie in the output of a layer or normalisation, from the end."""
     if name.startswith("conv"):
         return -1 - int(name[-2])

@@ -43,33 +43,6 @@ def copy_model(model: nn.Module, tensor: Callable[[Tensor], Tensor]) -> nn.Modul
     return copy.deepcopy(model, memo).eval()
 
 
-def scrambled_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy on the CPU with random weights and statistics, from a generator of its own.
-
-    Fresh networks hide mistakes: a zero head or a zero-gamma block lets nothing through, and equal
-    statistics look alike in any order. The scale of the activations stays roughly what it was.
-    """
-    rng = torch.Generator().manual_seed(0)
-
-    def moved(t: Tensor) -> Tensor:
-        return t.to("cpu", dtype, copy=True) if t.is_floating_point() else t.to("cpu", copy=True)
-
-    twin = copy_model(model, moved)
-    with torch.no_grad():
-        for p in filter(torch.is_floating_point, twin.parameters()):
-            if p.dim() < 2:
-                p.uniform_(0.5, 1.5, generator=rng)
-            else:
-                bound = (6 * p.shape[0] / max(p.numel(), 1)) ** 0.5
-                p.uniform_(-bound, bound, generator=rng)
-        for name, b in twin.named_buffers():
-            if name.endswith("running_mean"):
-                b.uniform_(-0.5, 0.5, generator=rng)
-            elif name.endswith("running_var"):
-                b.uniform_(0.5, 1.5, generator=rng)
-    return twin
-
-
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name; a shared one once, under its first name."""
     return dict(chain(model.named_parameters(), model.named_buffers()))

@@ -1,11 +1,17 @@
-"""What of a network runs in training, and not in evaluation."""
+"""What of a network runs in training, and not in evaluation, and whether it trains."""
 
 from __future__ import annotations
 
+from collections.abc import Container, Set
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from pruning.structure.copies import copy_model, tensors_in
+from pruning.structure.dry import dry_run
+from pruning.structure.reasons import DIVERGING, Reason, untrained
 
 
 def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
@@ -19,7 +25,7 @@ def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
     }
-    evaluated = _called(model, args, layers)
+    evaluated = dry_run(model, args, partial(_called, names=set(layers)))
     silent = {name: module for name, module in layers.items() if name not in evaluated}
     if not silent:
         return []
@@ -27,7 +33,7 @@ def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     model.train()
     try:
-        return sorted(_called(model, args, silent))
+        return sorted(_called(model, args, set(silent)))
     except Exception:  # a user's model may fail in any way
         return []
     finally:
@@ -37,11 +43,13 @@ def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
             buffer.copy_(before)
 
 
-def _called(model: nn.Module, args: tuple[Any, ...], layers: dict[str, nn.Module]) -> set[str]:
+def _called(model: nn.Module, args: tuple[Any, ...], names: Set[str]) -> set[str]:
+    """Which of the modules of these names a forward pass reaches."""
     called: set[str] = set()
     hooks = [
-        layer.register_forward_pre_hook(lambda *_, name=name: called.add(name))
-        for name, layer in layers.items()
+        module.register_forward_pre_hook(lambda *_, name=name: called.add(name))
+        for name, module in model.named_modules()
+        if name in names
     ]
     try:
         with torch.no_grad():
@@ -50,3 +58,43 @@ def _called(model: nn.Module, args: tuple[Any, ...], layers: dict[str, nn.Module
         for hook in hooks:
             hook.remove()
     return called
+
+
+def training_fault(model: nn.Module, args: tuple[Any, ...], names: Container[str]) -> Reason | None:
+    """What goes wrong in a forward and a backward pass in training mode.
+
+    No optimizer steps: what it does to a parameter depends on no other one's size. Buffers stay as
+    they are.
+
+    names: of the parameters that get gradients.
+    """
+    trained = copy_model(model, lambda t: t).train()
+    for buffer in trained.buffers():
+        buffer.data = buffer.clone()
+    parameters = [p for name, p in trained.named_parameters() if name in names]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    try:
+        outputs = [t for t in tensors_in(trained(*args)) if t.requires_grad]
+        torch.autograd.backward([_loss(t) for t in outputs])
+    except Exception as error:  # a user's model may fail in any way
+        return untrained(error, _where(error, trained))
+    gradients = (p.grad for p in parameters if p.grad is not None)
+    finite = all(bool(t.isfinite().all()) for t in (*outputs, *gradients))
+    return None if finite else DIVERGING
+
+
+def _loss(output: Tensor) -> Tensor:
+    return output.abs().square().mean()
+
+
+def _where(error: Exception, model: nn.Module) -> str:
+    """The innermost module in whose code an error arose; empty if that is none of the model's."""
+    names = {id(module): name for name, module in model.named_modules()}
+    found, trace = "", error.__traceback__
+    while trace:
+        code, values = trace.tb_frame.f_code, trace.tb_frame.f_locals
+        owner = values.get(code.co_varnames[0]) if code.co_argcount else None
+        found = names.get(id(owner), found)
+        trace = trace.tb_next
+    return found

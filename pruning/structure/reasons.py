@@ -79,3 +79,16 @@ def _line_of(error: Exception) -> str:
         if not frame.filename.startswith(others):
             return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line}"
     return ""
+
+
+RANDOM = Reason("the network's outputs are random in evaluation: the same input gives others")
+UNSEEN = Reason("no disturbance of its units is seen in what can be compared: nothing is proven")
+
+
+def untrained(error: Exception, module: str) -> Reason:
+    """A step of training raises in the smaller network alone."""
+    place = f", in {module!r}" if module else ""
+    return Reason("training fails without some of its units", f"{first_line(error)}{place}")
+
+
+DIVERGING = Reason("training without some of its units gives gradients that are no numbers")

@@ -73,7 +73,9 @@ def _check(units: Units, alive: Bools, keep: Bools) -> None:
             raise ValueError(f"{name}: its last unit cannot be removed")
 
 
-def _cuts(units: Units, alive: Bools, keep: Bools, tensors: Mapping[str, Tensor]) -> dict[str, Cut]:
+def cuts_of(
+    units: Units, alive: Bools, keep: Bools, tensors: Mapping[str, Tensor]
+) -> dict[str, Cut]:
     """Which current positions stay, for every tensor and dimension that loses some."""
     cuts: dict[str, Cut] = {}
     for (name, dim), (unit, index) in units.axes.items():
@@ -90,7 +92,7 @@ def _cuts(units: Units, alive: Bools, keep: Bools, tensors: Mapping[str, Tensor]
 
 def _targets(model: nn.Module, units: Units, alive: Bools, keep: Bools) -> list[Target]:
     tensors = named_tensors(model)
-    cuts = _cuts(units, alive, keep, tensors)
+    cuts = cuts_of(units, alive, keep, tensors)
     return [Target(name, tensors[name], cut) for name, cut in cuts.items()]
 
 

@@ -14,9 +14,9 @@ from pruning.structure.copies import (
     as_args,
     first_line,
     first_samples,
-    scrambled_copy,
 )
 from pruning.structure.modes import training_only
+from pruning.structure.scramble import scrambled_copy
 from pruning.structure.tracer import Tracer
 from pruning.structure.units import Units, UntraceableError
 from pruning.structure.verify import refute
@@ -66,6 +66,7 @@ def find_units(
     """
     _check_protect(model, protect)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.default_generator.manual_seed(0)  # dropout in the step that is trained, and the like
         dense, args = _runnable(model, example_input)
         hidden = training_only(dense, args)
         if hidden:
@@ -105,10 +106,7 @@ def _runnable(
     for dtype in (torch.float64, torch.float32):
         args = tuple(sample(a, dtype) for a in first_samples(as_args(example_input), 2))
         try:
-            dense = scrambled_copy(model, dtype)
-            with torch.no_grad():
-                dense(*args)
-            return dense, args
+            return scrambled_copy(model, args, dtype), args
         except Exception as error:
             fault = fault or error
     raise UntraceableError(

@@ -4,125 +4,139 @@ A trace is made from a graph that does not know what functions compute: whatever
 not know it takes for element-wise. A mean over channels, a width written into ``view`` and a chunk
 get through the tracer and are found here.
 
-Kept true: no unit goes from a user's network unless removals from its group gave, on a copy, the
-outputs of the dense network with zeros where their units are read. The copy is scrambled, as fresh
-networks hide mistakes behind zero heads and equal statistics, and computes in double where the
-network can, so that an error stands far above rounding. A guilty group stays, with the reason; the
-others are tried again without it. `trace_units` calls ``refute``; tests compare with ``ignore``.
-
-Known and open: only outputs are compared, and one that saturates (tanh, softmax, a Hardtanh) can
-hide a fault; nothing is trained, so state of a channel's width that training alone uses is not
-seen; where the copy's activations grow (2e8 in efficientnet_b7) rounding refuses what is right.
+Kept true: no unit goes from a user's network unless removals from its group gave, on a copy, what
+the dense network gives with zeros where their units are read. Compared are the outputs, and what
+every layer puts out on the way: a Hardtanh or a sharp softmax behind a layer hides what goes in.
+Units go twice, under weights of two draws, and what is left trains a step, as state of a channel's
+width may be used in training alone; a disturbance of the units must have been seen in what was
+compared, or nothing was proven. All of it is in double where the network can, so that an error
+stands far above rounding. A guilty group stays, with the reason; the others are tried again without
+it. Only `trace_units` calls this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pruning.structure.copies import copy_model, exchange, named_tensors, tensors_in
+from pruning.structure.change import change
+from pruning.structure.copies import copy_model, tensors_in
 from pruning.structure.layout import Bools, Layout
-from pruning.structure.reasons import COUNTED, RESHAPED, Reason, failing
-from pruning.structure.shrink import shrink
+from pruning.structure.modes import training_fault
+from pruning.structure.reasons import RANDOM, UNSEEN, Reason, failing
+from pruning.structure.scramble import scramble
+from pruning.structure.sensitivity import seen_units
 from pruning.structure.units import Units
+
+_DRAWS = 8
 
 
 def refute(dense: nn.Module, args: tuple[Any, ...], units: Units) -> dict[str, Reason]:
     """Group name -> what goes wrong when its units are removed; empty if the trace is right.
 
     Args:
-        dense: a copy on the CPU with random weights; not changed.
+        dense: a scrambled copy on the CPU; as before afterwards.
         args: arguments of its forward.
     """
-    guilty: dict[str, Reason] = {}
-    names = [group.name for group in units.groups]
-    left = list(range(len(names)))
-    # Where groups are guilty by themselves, those that fail only together were not looked for yet.
-    while left and (found := _blame(dense, args, units, left)):
-        guilty |= {names[group]: why for group, why in found.items()}
-        left = [group for group in left if group not in found]
-    return guilty
+    guilty = _Proof(dense, args, units).guilty()
+    return {units.layout.names[group]: why for group, why in guilty.items()}
 
 
-def ignore(model: nn.Module, units: Units, removed: Bools) -> None:
-    """Zero the weights that read the removed units (bool [U]): what shrinking must equal."""
-    new: dict[str, Tensor] = {}
-    old = named_tensors(model)
-    for group, gone in zip(units.groups, units.layout.split(removed).values(), strict=True):
-        for s in group.slices:
-            if s.role == "consume":
-                tensor = new.setdefault(s.tensor, old[s.tensor].detach().clone())
-                tensor.index_fill_(s.dim, s.index[torch.from_numpy(gone)[s.unit]], 0)
-    parameters = {k: nn.Parameter(t, requires_grad=False) for k, t in new.items()}
-    exchange(model, parameters)
+class _Proof:
+    def __init__(self, dense: nn.Module, args: tuple[Any, ...], units: Units) -> None:
+        self._dense, self._args, self._units = dense, args, units
+        self._cut = {s.tensor for group in units.groups for s in group.slices}
+        self._proven: tuple[nn.Module, Bools]
 
+    def guilty(self) -> dict[int, Reason]:
+        found: dict[int, Reason] = {}
+        left = list(range(len(self._units.groups)))
+        # Where groups are guilty by themselves, those that fail only together were not looked for.
+        while left and (fault := self._fault(left)):
+            if self._random:
+                return dict.fromkeys(left, RANDOM)
+            found |= self._blame(left, *fault)
+            left = [group for group in left if group not in found]
+        return found | dict.fromkeys(self._unseen(left), UNSEEN)
 
-def _blame(
-    dense: nn.Module, args: tuple[Any, ...], units: Units, chosen: Sequence[int]
-) -> dict[int, Reason]:
-    """The groups among the chosen that fail, found by halving; all, if they only fail together.
+    def _blame(self, chosen: Sequence[int], why: Reason, step: int) -> dict[int, Reason]:
+        """The groups among the chosen that fail, found by halving; all, if only together.
 
-    A trial is four copies and four passes. Most networks have no guilty group and need one trial.
-    """
-    fault = _fault(dense, args, units, chosen)
-    if fault is None:
-        return {}
-    half = len(chosen) // 2
-    parts = (chosen[:half], chosen[half:]) if half else ()
-    found = {k: why for part in parts for k, why in _blame(dense, args, units, part).items()}
-    return found or dict.fromkeys(chosen, fault)
+        Most networks have no guilty group and need no more than the first trial.
+        """
+        half = len(chosen) // 2
+        found: dict[int, Reason] = {}
+        for part in (chosen[:half], chosen[half:]) if half else ():
+            if its_own := self._fault(part, step):
+                found |= self._blame(part, *its_own)
+        return found or dict.fromkeys(chosen, why)
 
+    def _fault(self, chosen: Sequence[int], last: int = 2) -> tuple[Reason, int] | None:
+        """What goes wrong when units of the chosen groups are removed, and at which step.
 
-def _fault(
-    dense: nn.Module, args: tuple[Any, ...], units: Units, chosen: Sequence[int]
-) -> Reason | None:
-    alive = np.ones(units.layout.total, dtype=np.bool_)
-    for keep in _patterns(units.layout, chosen):
-        reference = copy_model(dense, lambda t: t)
-        ignore(reference, units, ~keep)
-        small = copy_model(dense, lambda t: t)
-        try:
-            with torch.no_grad():
-                expected = list(tensors_in(reference(*args)))
-                shrink(small, None, units, alive, keep)
-                fault = _difference(expected, list(tensors_in(small(*args))))
-        except Exception as error:
-            return failing(error)
-        if fault is not None:
-            return fault
-    return None
+        Steps 0 and 1 remove some, step 2 trains.
+        """
+        small = copy_model(self._dense, lambda t: t)
+        alive = np.ones(self._units.layout.total, dtype=np.bool_)
+        for step, keep in enumerate(_patterns(self._units.layout, chosen)[: last + 1]):
+            try:
+                if step:
+                    scramble(small, self._args, step, self._cut)
+                fault = change(small, self._args, self._units, alive, keep)
+            except Exception as error:
+                fault = failing(error)
+            if fault:
+                return fault, step
+            alive = keep
+        self._proven = small, alive
+        if last < 2 or not (fault := training_fault(small, self._args, self._cut)):
+            return None
+        return (fault, 2) if self._trains else None
+
+    def _unseen(self, groups: Sequence[int]) -> list[int]:
+        """Those of the groups, just proven together, of which nothing is seen."""
+        unseen = [group for group in groups if self._units.layout.sizes[group] > 1]
+        for draw in range(_DRAWS):
+            if unseen:
+                small, alive = self._proven
+                if draw:  # behind a ReLU, the few units that are left may all be dead by chance
+                    scramble(small, self._args, draw, self._cut)
+                seen = self._units.layout.counts(seen_units(small, self._args, self._units, alive))
+                unseen = [group for group in unseen if not seen[group]]
+        return unseen
+
+    @cached_property
+    def _trains(self) -> bool:
+        return training_fault(self._dense, self._args, self._cut) is None
+
+    @cached_property
+    def _random(self) -> bool:
+        """Whether it is random in evaluation too."""
+        with torch.no_grad():
+            first, second = (list(tensors_in(self._dense(*self._args))) for _ in range(2))
+        return not all(map(torch.equal, first, second))
 
 
 def _patterns(layout: Layout, chosen: Sequence[int]) -> list[Bools]:
-    """Two ways to remove units of the chosen groups: a random third, and the first half.
+    """What stays of the chosen groups: a random third, and then without its own first third.
 
-    The halves of a group that are tied by a split or a chunk lose unequal numbers. One pattern is
-    too little: torch-pruning has been seen to take the two parts of a chunk for each other, which
-    first halves, the same places in both, do not show.
+    The halves of a group that are tied by a split or a chunk lose unequal numbers. Torch-pruning
+    has been seen to take the two parts of a chunk for each other, which the same places in both do
+    not show.
     """
     rng = np.random.default_rng(0)
-    third, half = (np.ones(layout.total, dtype=np.bool_) for _ in range(2))
-    for group in range(len(layout.sizes)):
-        size, start = layout.sizes[group], int(layout.offsets[group])
+    some = np.ones(layout.total, dtype=np.bool_)
+    for group, (size, start) in enumerate(zip(layout.sizes, layout.offsets[:-1], strict=True)):
         order = rng.permutation(size)
         if group in chosen:
-            third[start + order[: min(max(1, size // 3), size - 1)]] = False
-            half[start : start + size // 2] = False
-    return [third, half]
-
-
-def _difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> Reason | None:
-    if [t.shape for t in expected] != [t.shape for t in actual]:
-        return RESHAPED
-    for e, a in zip(expected, actual, strict=True):
-        if not e.is_floating_point():
-            continue
-        tolerance = 1e-7 if e.dtype == torch.float64 else 1e-3
-        # "not <=", not ">": a network whose outputs are NaN has proven nothing
-        if not bool((e - a).abs().max() <= tolerance * e.abs().max()):
-            return COUNTED
-    return None
+            some[start + order[max(1, size // 3) :]] = False
+    fewer = some.copy()
+    for group in chosen:
+        ids = layout.offsets[group] + np.flatnonzero(layout.split(some)[layout.names[group]])
+        fewer[ids[: min(max(1, len(ids) // 3), len(ids) - 1)]] = False
+    return [some, fewer]

@@ -10,8 +10,8 @@ from structure_cases import BIG, SMALL, assert_equal, build, random_keep
 from torch import Tensor, nn
 
 from pruning.structure import Units, measure, shrink, trace_units
+from pruning.structure.change import ignore
 from pruning.structure.copies import copy_model
-from pruning.structure.verify import ignore
 
 CASES = [(name, ratio) for name in SMALL for ratio in (0.1, 0.5, 0.9)]
 CASES += [(name, ratio) for name in BIG for ratio in (0.2, 0.5, 0.8)] + [("resnet18", 0.95)]

@@ -1,0 +1,110 @@
+"""Whether a network without some of its units computes what it did with zeros in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pruning.structure.copies import named_tensors, tensors_in
+from pruning.structure.cut import Cut
+from pruning.structure.layer_outputs import LayerOutputs, Place
+from pruning.structure.layout import Bools
+from pruning.structure.reasons import COUNTED, RESHAPED, Reason
+from pruning.structure.shrink import cuts_of, shrink
+from pruning.structure.units import Units
+
+
+def change(
+    model: nn.Module, args: tuple[Any, ...], units: Units, alive: Bools, keep: Bools
+) -> Reason | None:
+    """Remove the units in `alive` (bool [U]) and not in `keep`; how that changes what is computed.
+
+    None if the network's outputs, and what each layer puts out for the units that stay, are those
+    of the network before with zeros where the others are read. Raises whatever the forward pass
+    without them does.
+    """
+    cuts = cuts_of(units, alive, keep, named_tensors(model))
+    with torch.no_grad():
+        with _ignored(model, units, cuts):
+            layers, outputs = _computed(model, args, cuts)
+        shrink(model, None, units, alive, keep)
+        small_layers, small_outputs = _computed(model, args, {})
+    if [t.shape for t in outputs] != [t.shape for t in small_outputs]:
+        return RESHAPED
+    pairs = [*zip_longest(layers, small_layers), *zip(outputs, small_outputs, strict=True)]
+    return None if all(_alike(*pair) for pair in pairs) else COUNTED
+
+
+def ignore(model: nn.Module, units: Units, removed: Bools) -> None:
+    """Zero the weights that read the removed units (bool [U]): what shrinking must equal."""
+    cuts = cuts_of(units, removed | True, ~removed, named_tensors(model))
+    with torch.no_grad():
+        for tensor, dim, gone in _readers(model, units, cuts):
+            tensor.index_fill_(dim, gone, 0)
+
+
+@contextmanager
+def _ignored(model: nn.Module, units: Units, cuts: dict[str, Cut]) -> Iterator[None]:
+    """The weights that read what is cut are zero in here."""
+    # not a copy of the network with zeros: of large ones, memory holds the half that is cut
+    readers = _readers(model, units, cuts)
+    before = [tensor.index_select(dim, gone) for tensor, dim, gone in readers]
+    try:
+        for tensor, dim, gone in readers:
+            tensor.index_fill_(dim, gone, 0)
+        yield
+    finally:
+        for (tensor, dim, gone), values in zip(readers, before, strict=True):
+            tensor.index_copy_(dim, gone, values)
+
+
+def _readers(
+    model: nn.Module, units: Units, cuts: dict[str, Cut]
+) -> list[tuple[Tensor, int, Tensor]]:
+    """(tensor, dim, positions that go) of the weights that read what is cut."""
+    tensors = named_tensors(model)
+    axes = {(s.tensor, s.dim) for g in units.groups for s in g.slices if s.role == "consume"}
+    return [
+        (tensors[name], dim, _others(stay, tensors[name].shape[dim]))
+        for name, cut in cuts.items()
+        for dim, stay in cut.items()
+        if (name, dim) in axes
+    ]
+
+
+def _others(stay: Tensor, size: int) -> Tensor:
+    return torch.from_numpy(np.delete(np.arange(size), stay.numpy()))
+
+
+def _computed(
+    model: nn.Module, args: tuple[Any, ...], cuts: dict[str, Cut]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """What the layers put out, only for what stays, and what the network does."""
+    layers: list[Tensor] = []
+
+    def keep(place: Place, out: Tensor) -> Tensor:
+        stay = cuts.get(place.weight or "", {}).get(place.axis)
+        # a copy: it may be overwritten
+        layers.append(out.clone() if stay is None else out.index_select(place.dim, stay))
+        return out
+
+    with LayerOutputs(model, keep):
+        outputs = list(tensors_in(model(*args)))
+    return layers, outputs
+
+
+def _alike(expected: Tensor | None, actual: Tensor | None) -> bool:
+    if expected is None or actual is None:
+        return False
+    # where channels lie elsewhere too, a layer's output cannot be matched; what reads it can
+    if expected.shape != actual.shape or not expected.is_floating_point():
+        return True
+    tolerance = 1e-7 if expected.dtype == torch.float64 else 1e-3
+    # "<=", not "not >": a network whose outputs are NaN has proven nothing
+    return bool((expected - actual).abs().max() <= tolerance * expected.abs().max())
