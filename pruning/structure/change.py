@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pruning.structure.copies import named_tensors, tensors_in
 from pruning.structure.cut import Cut
+from pruning.structure.following.left_out import left_out
 from pruning.structure.layer_outputs import LayerOutputs, Place
 from pruning.structure.layout import Bools
 from pruning.structure.reasons import COUNTED, RESHAPED, Reason
@@ -26,12 +27,14 @@ def change(
     """Remove the units in `alive` (bool [U]) and not in `keep`; how that changes what is computed.
 
     None if the network's outputs, and what each layer puts out for the units that stay, are those
-    of the network before with zeros where the others are read. Raises whatever the forward pass
+    of the network before with zeros where the others are read, and without them where units are
+    taken together (``left_out``). Raises whatever the forward pass
     without them does.
     """
     cuts = cuts_of(units, alive, keep, named_tensors(model))
     with torch.no_grad():
-        with _ignored(model, units, cuts):
+        leave_out = left_out(model, cuts) if units.taken_together else nullcontext()
+        with _ignored(model, units, cuts), leave_out:
             layers, outputs = _computed(model, args, cuts)
         shrink(model, None, units, alive, keep)
         small_layers, small_outputs = _computed(model, args, {})

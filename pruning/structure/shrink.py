@@ -12,9 +12,13 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from pruning.structure.copies import named_tensors, same_structure
 from pruning.structure.cut import Cut, aligned, leaves, matching, shorten
+from pruning.structure.heads import narrow_attention
 from pruning.structure.layout import Bools
 from pruning.structure.optimizers import Optimizers, Target, check, listed, states_of
 from pruning.structure.units import Units
+
+
+_GATES = {"LSTM": 4, "GRU": 3}
 
 
 def shrink(
@@ -58,6 +62,7 @@ def shrink(
         for module in one.modules():
             if any(id(t) in changed for t in _own(module)):
                 _refit(module)
+        _recount(one, units, keep)
 
 
 def _check(units: Units, alive: Bools, keep: Bools) -> None:
@@ -124,6 +129,18 @@ def _own(module: nn.Module) -> Iterator[Tensor]:
     yield from module.buffers(recurse=False)
 
 
+def _recount(model: nn.Module, units: Units, keep: Bools) -> None:
+    """Make the numbers in its code say how many channels are left."""
+    for count, number in units.numbers(keep).items():
+        held = vars(model.get_submodule(count.module))
+        if count.entry is None:
+            held[count.attribute] = number
+        else:
+            entries = list(held[count.attribute])
+            entries[count.entry] = number
+            held[count.attribute] = type(held[count.attribute])(entries)
+
+
 def _refit(module: nn.Module) -> None:
     """Make a module's attributes say what its tensors' shapes are."""
     if isinstance(module, _ConvNd):
@@ -140,6 +157,18 @@ def _refit(module: nn.Module) -> None:
         tensor = module.weight if module.weight is not None else module.running_mean
         if tensor is not None:
             module.num_features = tensor.shape[0]
+    elif isinstance(module, (nn.LayerNorm, nn.RMSNorm)) and module.weight is not None:
+        module.normalized_shape = tuple(module.weight.shape)
+    elif isinstance(module, nn.GroupNorm) and module.weight is not None:
+        if module.num_groups > 1:
+            wide = module.num_channels // module.num_groups
+            module.num_groups = module.weight.shape[0] // wide
+        module.num_channels = module.weight.shape[0]
+    elif isinstance(module, nn.MultiheadAttention):
+        narrow_attention(module)
+    elif isinstance(module, nn.RNNBase):
+        module.hidden_size = module.weight_hh_l0.shape[0] // _GATES.get(module.mode, 1)
+        module.input_size = module.weight_ih_l0.shape[1]
     elif isinstance(module, nn.PReLU):
         module.num_parameters = module.weight.shape[0]
     elif isinstance(module, nn.Embedding):

@@ -17,7 +17,7 @@ operations themselves (`following`) needs no mapping a layer, and loses one tens
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from pruning.structure.following.follow import follow
 from pruning.structure.following.ledger import Axis
 from pruning.structure.layout import Ints
 from pruning.structure.reasons import PROTECTED, UNREAD, Reason
-from pruning.structure.units import Group, Slice, Units, UntraceableError
+from pruning.structure.units import Count, Group, Slice, Units, UntraceableError
 
 
 class Tracer:
@@ -47,7 +47,20 @@ class Tracer:
         self._roles = self._ledger.roles
         self._ties = self._ledger.ties
         self._taints = self._ledger.taints
+        self._one_width(model)
         self._even_out()
+
+    def _one_width(self, model: nn.Module) -> None:
+        """All layers of a recurrent network, both ways, have one width, which is one number."""
+        for name, module in model.named_modules():
+            if isinstance(module, nn.RNNBase):
+                states = [
+                    self._ties.axis((f"{name}.{key}".lstrip("."), 1), 0)
+                    for key, _ in module.named_parameters()
+                    if key.startswith("weight_hh")
+                ]
+                for other in states[1:]:
+                    self._ties.tie(states[0], other)
 
     def _even_out(self) -> None:
         """What code takes for a grid stays one: whole rows go, or columns."""
@@ -108,7 +121,12 @@ class Tracer:
             names[name] = names.get(name, 0) + 1
             full = name if names[name] == 1 else f"{name}#{names[name]}"
             groups.append(Group(full, size, slices, why))
-        return Units.of(groups)
+        return Units.of(groups, self._ledger.taken_together, list(self._counts()))
+
+    def _counts(self) -> Iterator[Count]:
+        for owner, places in self._ledger.counts.items():
+            found = tuple(place and (*place[0], place[1]) for place in places)
+            yield Count(owner.module, owner.attribute, owner.entry, found)
 
     def _read(self, labels: Ints) -> list[Axis]:
         """The axes that take part, in the order of the network's tensors.

@@ -6,7 +6,7 @@ that shrinking, optimizer slicing and saliencies work from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from pruning.errors import InputError
-from pruning.structure.layout import Ints, Layout
+from pruning.structure.layout import Bools, Ints, Layout
 from pruning.structure.reasons import Reason
 
 Role = Literal["produce", "norm", "consume"]
@@ -59,6 +59,21 @@ class Group:
     reason: Reason | None = None
 
 
+@dataclass(frozen=True)
+class Count:
+    """A number that a module holds and its code takes for how many channels there are.
+
+    module, attribute, entry: ``module.attribute``, or its entry of that number if it is a tuple or
+    a list. places: (tensor, dim, position) of each channel it counts in the dense network, None for
+    one that always stays.
+    """
+
+    module: str
+    attribute: str
+    entry: int | None
+    places: tuple[tuple[str, int, int] | None, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Units:
     """All units of a dense network, and the groups that stay.
@@ -67,23 +82,44 @@ class Units:
         groups: those that can be removed, in the order of the layers that compute them.
         layout: their names and sizes.
         stay: those that cannot, each with its reason.
+        taken_together: whether something is computed over units, as a norm: then the dense network
+            in which removed units count for nothing leaves them out there.
+        counts: numbers of the model's code that follow when units go.
     """
 
     groups: tuple[Group, ...]
     layout: Layout
     stay: tuple[Group, ...]
+    taken_together: bool = False
+    counts: tuple[Count, ...] = ()
 
     @classmethod
-    def of(cls, found: Iterable[Group]) -> Units:
+    def of(
+        cls,
+        found: Iterable[Group],
+        taken_together: bool = False,
+        counts: Sequence[Count] = (),
+    ) -> Units:
         everything = tuple(found)
         groups = tuple(group for group in everything if group.reason is None)
         layout = Layout(tuple(g.name for g in groups), tuple(g.size for g in groups))
-        return cls(groups, layout, tuple(g for g in everything if g.reason is not None))
+        stay = tuple(g for g in everything if g.reason is not None)
+        return cls(groups, layout, stay, taken_together, tuple(counts))
 
     @property
     def refused(self) -> dict[str, str]:
         """Group name -> why its units are never removed."""
         return {group.name: str(group.reason) for group in self.stay}
+
+    def numbers(self, keep: Bools) -> dict[Count, int]:
+        """What each number is when only the units to `keep` (bool [U]) are left."""
+        gone = {axis: set(index[~keep[unit]].tolist()) for axis, (unit, index) in self.axes.items()}
+        return {
+            count: sum(
+                place is None or place[2] not in gone.get(place[:2], ()) for place in count.places
+            )
+            for count in self.counts
+        }
 
     @cached_property
     def axes(self) -> dict[tuple[str, int], tuple[Ints, Ints]]:

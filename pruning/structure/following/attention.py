@@ -9,7 +9,7 @@ from torch import Tensor
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, narrow
 from pruning.structure.following.pointwise import merge
-from pruning.structure.following.products import contract
+from pruning.structure.following.products import contract, part
 
 KINDS = "flash_attention_for_cpu flash_attention efficient_attention cudnn_attention"
 
@@ -20,9 +20,13 @@ def _attention(call: Call) -> Sequence[Layer]:
     """Queries [..., heads, n, d], keys [..., heads, m, d], values [..., heads, m, e]."""
     query, key, value = (call.args[name] for name in ("query", "key", "value"))
     queries, keys, values = (_for_each_head(call, t, query) for t in (query, key, value))
-    scores = contract(
-        call, [x.transpose(-1, -2) for x in queries], [x.transpose(-1, -2) for x in keys]
+    width = query.shape[-1]
+    along, scores = part(queries, -1, width)
+    read, _ = part(keys, -1, width)  # what else keys and values have lies along their places
+    scores += contract(
+        call, [x.transpose(-1, -2) for x in along], [x.transpose(-1, -2) for x in read]
     )
+    values = [one for one in values if one.shape[-2] == 1]
     mask = call.args.get("attn_mask", call.args.get("attn_bias"))
     if isinstance(mask, Tensor):
         bias = [layer for layer in call.layers(mask) if max(layer.shape[:-2], default=1) > 1]

@@ -17,7 +17,7 @@ from pruning.structure.reasons import Reason
 
 @dataclass(frozen=True)
 class Call:
-    """An operation that has just run.
+    """An operation that has just run, or is about to: then nothing has come out of it.
 
     name: of the operation, ``add`` of ``aten.add_.Tensor``. args: by the names torch gives them.
     outs: the tensors that came out. module: the name of the module whose forward runs.
@@ -25,7 +25,7 @@ class Call:
 
     name: str
     args: dict[str, Any]
-    outs: Sequence[Tensor]
+    outs: list[Tensor]
     ledger: Ledger
     module: str
     run: Callable[..., Any]
@@ -43,6 +43,13 @@ class Call:
     def layers(self, tensor: Tensor | None) -> list[Layer]:
         """The marks of a tensor that went in."""
         return [] if tensor is None else self.ledger.memory.layers(tensor)
+
+    def weight_layers(self, weight: Tensor, dim: int) -> list[Layer]:
+        """Those of a weight's layers that lie along a dimension, of one entry too."""
+        if weight.shape[dim] == 1:
+            return self.ledger.memory.singles(weight)[:1]
+        dim %= weight.dim()
+        return [layer for layer in self.layers(weight) if layer.shape[dim] > 1]
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a weight, or computed from weights alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from pruning.structure.following import rules
 from pruning.structure.following.call import Call, rule_for
 from pruning.structure.following.grids import grids
 from pruning.structure.following.ledger import Ledger
+from pruning.structure.following.numbers import Numbers, owned
 from pruning.structure.reasons import OUTPUT
 
 __all__ = ["follow", "rules"]
@@ -29,37 +30,47 @@ def follow(model: nn.Module, args: tuple[Any, ...], tensors: dict[str, Tensor]) 
     tensors: its parameters and buffers by name.
     """
     ledger = Ledger(tensors)
-    with _named_modules(model) as running, _whole_operations():
-        with _Follower(ledger, running):
-            outputs = list(tensors_in(model(*args)))
+    with owned(model), entered(model, lambda running: Follower(ledger, running)), Numbers(ledger):
+        outputs = list(tensors_in(model(*args)))
     for out in outputs:
         ledger.taint(ledger.memory.layers(out), OUTPUT)
     return ledger
 
 
-class _Follower(TorchDispatchMode):
+class Follower(TorchDispatchMode):
+    """While it is entered, notes in a ledger what each operation does.
+
+    running: the names of the modules that run, the innermost last.
+    """
+
     def __init__(self, ledger: Ledger, running: list[str]) -> None:
         super().__init__()
         self._ledger, self._running = ledger, running
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        call = self._call(func, args, kwargs, out)
+        call = self._call(func, args, kwargs)
+        out = self.compute(call, args, kwargs)
+        outs = out if isinstance(out, (tuple, list)) else [out]
+        call.outs.extend(one for one in outs if isinstance(one, Tensor))
         if call.outs and (call.given or func._schema.is_mutable):
             self._note(func, call)
         return out
 
-    def _call(self, func: Any, args: Any, kwargs: Any, out: Any) -> Call:
+    def compute(self, call: Call, args: Any, kwargs: Any) -> Any:
+        """What the operation gives."""
+        return call.run(*args, **kwargs)
+
+    def _call(self, func: Any, args: Any, kwargs: Any) -> Call:
         named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
         name = func._schema.name.partition("::")[2].rstrip("_")
-        outs = [one for one in (out if isinstance(out, (tuple, list)) else [out])]
-        outs = [one for one in outs if isinstance(one, Tensor)]
-        return Call(name, named, outs, self._ledger, self._running[-1], func)
+        return Call(name, named, [], self._ledger, self._running[-1], func)
 
     def _note(self, func: Any, call: Call) -> None:
         memory = self._ledger.memory
         changed = func._schema.is_mutable
+        if torch.Tag.inplace_view in func.tags:
+            return
         if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
             self._ledger.grids.extend(grids(call))
             return
@@ -77,6 +88,13 @@ class _Follower(TorchDispatchMode):
 
 
 @contextmanager
+def entered(model: nn.Module, follower: Callable[[list[str]], Follower]) -> Iterator[None]:
+    """Forward passes of a model in here are followed."""
+    with _named_modules(model) as running, _whole_operations(), follower(running):
+        yield
+
+
+@contextmanager
 def _named_modules(model: nn.Module) -> Iterator[list[str]]:
     """The names of the modules that run, the innermost last; the model itself is called ""."""
     running = [""]
@@ -86,9 +104,7 @@ def _named_modules(model: nn.Module) -> Iterator[list[str]]:
         running.pop()
 
     for name, module in model.named_modules():
-        hooks.append(
-            module.register_forward_pre_hook(lambda *_, name=name: running.append(name))
-        )
+        hooks.append(module.register_forward_pre_hook(lambda *_, name=name: running.append(name)))
         hooks.append(module.register_forward_hook(leave))
     try:
         yield running

@@ -25,7 +25,7 @@ def _convolution(call: Call) -> Sequence[Layer]:
     rest = [layer for layer in given if not lies_along(layer, 1, width)]
     call.taint((one for one in rest if varies(one) - {0}), SPACE)
     passed = [one for one in rest if not varies(one) - {0}]
-    ins, outs = (weight_layers(call, weight, dim) for dim in ((0, 1) if swapped else (1, 0)))
+    ins, outs = (call.weight_layers(weight, dim) for dim in ((0, 1) if swapped else (1, 0)))
     if groups > 1:
         made = _grouped(call, read, groups)
     else:
@@ -33,23 +33,14 @@ def _convolution(call: Call) -> Sequence[Layer]:
             call.ledger.play(one, "consume")
         contract(call, [_rows(one) for one in read], [one.reshape(-1, 1) for one in ins])
         made = [one.reshape(1, -1) for one in outs]
-    for one in (*outs, *call.layers(bias)):
+    shift = [] if bias is None else call.weight_layers(bias, 0)
+    for one in (*outs, *shift):
         call.ledger.play(one, "produce")
     for one in made:
-        for own in call.layers(bias):
+        for own in shift:
             call.ledger.tie(one, own.reshape(1, -1))
     space = (1,) * (call.out.dim() - 2)
     return [*(one.reshape(1, -1, *space) for one in made), *passed]
-
-
-def weight_layers(call: Call, weight: Tensor, dim: int) -> list[Layer]:
-    """Those of a weight's layers that lie along a dimension."""
-    size = weight.shape[dim]
-    found = call.layers(weight)
-    if size > 1:
-        return [layer for layer in found if varies(layer) == {dim}]
-    single = [layer for layer in found if layer.numel() == 1]
-    return single[dim : dim + 1]
 
 
 def _rows(layer: Layer) -> Layer:
@@ -64,13 +55,16 @@ def _grouped(call: Call, read: Sequence[Layer], groups: int) -> list[Layer]:
     """
     weight = call.args["weight"]
     hub = call.ledger.hub(groups)
-    for one in weight_layers(call, weight, 0):
+    own_outs = call.weight_layers(weight, 0)
+    for one in own_outs:
         call.ledger.play(one, "produce")
         call.ledger.tie(one.reshape(-1), hub.repeat_interleave(weight.shape[0] // groups))
     for one in read:
         rows = _rows(one)
-        own = hub.repeat_interleave(len(rows) // groups) if len(rows) > 1 else hub[:1]
-        call.ledger.tie(rows, own[:, None])
+        wide = hub.repeat_interleave(len(rows) // groups) if len(rows) > 1 else hub[:1]
+        call.ledger.tie(rows, wide[:, None])
+    if own_outs and not call.args["transposed"]:
+        return [one.reshape(1, -1) for one in own_outs]
     return [hub.repeat_interleave(call.out.shape[1] // groups)[None]]
 
 
@@ -78,7 +72,7 @@ def _grouped(call: Call, read: Sequence[Layer], groups: int) -> list[Layer]:
 def _embedding(call: Call) -> Sequence[Layer]:
     """Rows [words, width] by their numbers."""
     weight = call.args["weight"]
-    made = weight_layers(call, weight, 1)
+    made = call.weight_layers(weight, 1)
     for one in made:
         call.ledger.play(one, "produce")
     return [one.reshape((1,) * (call.out.dim() - 1) + (-1,)) for one in made]

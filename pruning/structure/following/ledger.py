@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -34,6 +34,8 @@ class Ledger:
         roles: of each axis that something read or wrote.
         taints: nodes that stay, with the reason; what was found first comes first.
         grids: where channels were split into equal parts.
+        counts: of numbers in the model's code, which entries they count: axis and position.
+        taken_together: whether something was computed over units: a mean, a norm, a softmax.
     """
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
@@ -41,6 +43,8 @@ class Ledger:
         self.roles: dict[Axis, Role] = {}
         self.taints: list[tuple[Ints, Reason]] = []
         self.grids: list[Grid] = []
+        self.taken_together = False
+        self.counts: dict[Any, list[tuple[Axis, int] | None]] = {}
         self.axes: list[Axis] = [(n, d) for n, t in tensors.items() for d in range(t.dim())]
         sizes = [tensors[name].shape[dim] for name, dim in self.axes]
         self._firsts = [0, *accumulate(sizes)]
@@ -70,6 +74,16 @@ class Ledger:
         for axis in self._axes_of(layer):
             if self.roles.get(axis) != "consume" and not (role == "norm" and axis in self.roles):
                 self.roles[axis] = role
+
+    def count(self, number: Any, layer: Layer) -> None:
+        """A number in the model's code counts what these marks, int32 [number], are of."""
+        if bool((layer != 0).all()):
+            self.counts[number] = [self._place(mark - 1) for mark in layer.tolist()]
+
+    def _place(self, node: int) -> tuple[Axis, int] | None:
+        """Axis and position of a node; None if it is of no weight."""
+        k = bisect_right(self._firsts, node) - 1
+        return (self.axes[k], node - self._firsts[k]) if k < len(self.axes) else None
 
     def hub(self, size: int) -> Layer:
         """New marks that are of no weight, to tie others to: int32 [size]."""

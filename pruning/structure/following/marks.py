@@ -44,6 +44,12 @@ class Memory:
         seen = (narrow(flat.as_strided(shape, strides, offset)) for flat in held)
         return [layer.clone() for layer in seen if layer.numel() > 1 or bool(layer.any())]
 
+    def singles(self, tensor: Tensor) -> list[Layer]:
+        """Those of a parameter's axes that have one entry: of a layer with one channel, that."""
+        leaf, firsts = self._leaves.get(_key(tensor), (tensor, ()))
+        marks = [first + 1 for first, size in zip(firsts, leaf.shape, strict=False) if size == 1]
+        return [torch.full((1,) * tensor.dim(), mark, dtype=torch.int32) for mark in marks]
+
     def write(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
         """Marks of a tensor that was just made or changed; of what shares its storage, too."""
         key, storage = _key(tensor), tensor.untyped_storage()
@@ -82,18 +88,19 @@ class Memory:
 
     def _of_leaf(self, tensor: Tensor) -> list[Layer]:
         leaf, firsts = self._leaves[_key(tensor)]
-        axes = [
-            torch.arange(first + 1, first + 1 + size, dtype=torch.int32)
-            for first, size in zip(firsts, leaf.shape, strict=True)
-        ]
-        places = [_place(leaf, dim, tensor) for dim in range(leaf.dim())]
-        if tensor.numel() == leaf.numel() and None not in places:
+        axes = {
+            dim: torch.arange(first + 1, first + 1 + size, dtype=torch.int32)
+            for dim, (first, size) in enumerate(zip(firsts, leaf.shape, strict=True))
+            if size > 1
+        }
+        places = {dim: _place(leaf, dim, tensor) for dim in axes}
+        if tensor.numel() == leaf.numel() and None not in places.values():
             return [
-                axis.view([-1 if d == place else 1 for d in range(tensor.dim())])
-                for axis, place in zip(axes, places, strict=True)
+                axis.view([-1 if d == places[dim] else 1 for d in range(tensor.dim())])
+                for dim, axis in axes.items()
             ]
         found = []
-        for dim, axis in enumerate(axes):
+        for dim, axis in axes.items():
             whole = axis.view([-1 if d == dim else 1 for d in range(leaf.dim())])
             flat = torch.zeros(_extent(leaf), dtype=torch.int32)
             flat.as_strided(leaf.shape, leaf.stride()).copy_(whole.expand(leaf.shape))
@@ -148,8 +155,6 @@ def _extent(tensor: Tensor) -> int:
 def _place(leaf: Tensor, dim: int, view: Tensor) -> int | None:
     """Where a dimension of a leaf lies in a view of it that only permutes dimensions."""
     size = leaf.shape[dim]
-    if size == 1:
-        return -1  # nowhere in particular
     alike = [
         d for d in range(view.dim()) if (view.shape[d], view.stride(d)) == (size, leaf.stride(dim))
     ]

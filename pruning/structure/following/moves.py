@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, narrow, varies
 
-MOVES = "index index_select gather repeat flip roll im2col pixel_shuffle pixel_unshuffle " \
-    "channel_shuffle native_channel_shuffle unfold take_along_dim rot90 tril triu " \
+MOVES = (
+    "index index_select gather repeat flip roll im2col pixel_shuffle pixel_unshuffle "
+    "channel_shuffle native_channel_shuffle unfold take_along_dim rot90 tril triu "
     "_unsafe_index repeat_interleave split_copy slice_copy view_copy permute_copy expand_copy"
+)
 
 
 @rule(MOVES)
@@ -55,17 +57,27 @@ JOINED = {
 def _join(call: Call) -> Sequence[Layer]:
     """Layer by layer: the first ones of all that is joined, the second ones, ..."""
     joined = [one for name in JOINED[call.name] for one in _listed(call.args[name])]
-    sets = [[one.expand(t.shape) for one in call.layers(t)] for t in joined]
+    along = call.args["dim"] % joined[0].dim() if call.name == "cat" and joined else None
+    sets = [dict(_in_slots(call.layers(tensor), along)) for tensor in joined]
     found = []
-    for layers in zip_longest(*sets):
+    for slot in dict.fromkeys(slot for layers in sets for slot in layers):
         swapped = {
-            id(tensor): torch.zeros(tensor.shape, dtype=torch.int32)
-            if layer is None
-            else layer.contiguous()
-            for tensor, layer in zip(joined, layers, strict=True)
+            id(tensor): layers[slot].expand(tensor.shape).contiguous()
+            if slot in layers
+            else torch.zeros(tensor.shape, dtype=torch.int32)
+            for tensor, layers in zip(joined, sets, strict=True)
         }
         found.append(narrow(call.run(**_exchange(call.args, swapped))))
     return found
+
+
+def _in_slots(layers: Sequence[Layer], along: int | None) -> Iterator[tuple[Hashable, Layer]]:
+    """Each layer with what tells which ones of others it goes on in: those that lie alike."""
+    seen: Counter[frozenset[int]] = Counter()
+    for layer in layers:
+        lies = varies(layer) - {along}
+        yield (lies, seen[lies]), layer
+        seen[lies] += 1
 
 
 def _listed(value: Any) -> Sequence[Tensor]:

@@ -1,4 +1,4 @@
-"""Normalisations."""
+"""Normalisations: of each channel by itself, of all together, or of groups of them."""
 
 from __future__ import annotations
 
@@ -16,45 +16,49 @@ BATCH = "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_
 @rule(f"{BATCH} cudnn_batch_norm miopen_batch_norm _batch_norm_no_update batch_norm instance_norm")
 def _batch_norm(call: Call) -> Sequence[Layer]:
     """Each channel, [n, channels, ...], by itself."""
-    layers = call.layers(call.args["input"])
+    return scaled(call, 1, ("weight", "bias", "running_mean", "running_var"))
+
+
+@rule("native_layer_norm layer_norm _fused_rms_norm")
+def _layer_norm(call: Call) -> Sequence[Layer]:
+    """Over the last dimensions: what lies along those is taken together."""
+    first = call.out.dim() - len(call.args["normalized_shape"])
+    layers = scaled(call, first, ("weight", "bias"))
+    call.ledger.taken_together |= any(max(varies(one), default=-1) >= first for one in layers)
+    return layers
+
+
+@rule("native_group_norm group_norm")
+def _group_norm(call: Call) -> Sequence[Layer]:
+    """Over groups of channels, [n, channels, ...]: a group goes whole, or all is taken together."""
+    layers = scaled(call, 1, ("weight", "bias"))
+    groups = int(call.args.get("group", call.args.get("num_groups", 1)))
+    along = [one for one in layers if 1 in varies(one)]
+    call.ledger.taken_together |= groups == 1 and bool(along)
+    for one in along if groups > 1 else ():
+        rows = one.transpose(0, 1).reshape(groups, -1)
+        call.ledger.tie(rows, rows.amax(1, keepdim=True))
+    return layers
+
+
+def scaled(call: Call, first: int, names: Sequence[str]) -> list[Layer]:
+    """The layers of what weights of these names scale and shift, along dimensions from `first`."""
+    layers = list(call.layers(call.args["input"]))
     dims = call.out.dim()
-    names = ("weight", "bias", "running_mean", "running_var")
     for tensor in (call.args.get(name) for name in names):
         if not isinstance(tensor, Tensor):
             continue
         for own in call.layers(tensor):
             call.ledger.play(own, "norm")
-            scale = own.reshape(1, -1, *(1,) * (dims - 2))
-            found = next((k for k, one in enumerate(layers) if one.shape[1] == len(own)), None)
-            if found is None:
-                layers.append(scale)
-            else:
-                call.ledger.tie(layers[found], scale)
-                layers[found] = both(layers[found], scale)
+            scale = own.reshape((1,) * first + tuple(own.shape) + (1,) * (dims - first - own.dim()))
+            _scale(call, layers, scale)
     return layers
 
 
-@rule("native_layer_norm _fused_rms_norm rms_norm layer_norm")
-def _layer_norm(call: Call) -> Sequence[Layer]:
-    """Over the last dimensions: what lies along those stays."""
-    over = len(call.args["normalized_shape"])
-    dims = call.out.dim()
-    last = set(range(dims - over, dims))
-    mixed = [one for one in call.layers(call.args["input"]) if varies(one) & last]
-    kind = "an RMSNorm" if "rms" in call.name else "a LayerNorm"
-    call.taint(mixed, f"{kind} averages over all of its units")
-    for name in ("weight", "bias"):
-        for own in call.layers(call.args.get(name)):
-            call.ledger.play(own, "norm")
-    return [one for one in call.layers(call.args["input"]) if not varies(one) & last]
-
-
-@rule("native_group_norm group_norm")
-def _group_norm(call: Call) -> Sequence[Layer]:
-    """Over groups of channels, [n, channels, ...]: what lies along those stays."""
-    mixed = [one for one in call.layers(call.args["input"]) if varies(one) - {0}]
-    call.taint(mixed, "a GroupNorm averages over groups of its units")
-    for name in ("weight", "bias"):
-        for own in call.layers(call.args.get(name)):
-            call.ledger.play(own, "norm")
-    return [one for one in call.layers(call.args["input"]) if not varies(one) - {0}]
+def _scale(call: Call, layers: list[Layer], scale: Layer) -> None:
+    for k, one in enumerate(layers):
+        if varies(one) & varies(scale) or one.numel() == scale.numel() == 1:
+            call.ledger.tie(one, scale)
+            layers[k] = both(one, scale)
+            return
+    layers.append(scale)

@@ -22,7 +22,7 @@ def _matrix_product(call: Call) -> Sequence[Layer]:
     dims = call.out.dim()
     found = product(call, one, other)
     if bias is not None:
-        layers = [spread(layer, dims) for layer in call.layers(bias)]
+        layers = [spread(layer, dims) for layer in call.weight_layers(bias, -1)]
         if call.is_weight(bias):
             for layer in layers:
                 call.ledger.play(layer, "produce")
@@ -35,9 +35,11 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
     size = one.shape[-1]
     left = [layer if layer.dim() > 1 else layer[None] for layer in call.layers(one)]
     right = [layer if layer.dim() > 1 else layer[:, None] for layer in call.layers(other)]
-    read_left, left = _part(left, -1, size)
-    read_right, right = _part(right, -2, size)
+    read_left, left = part(left, -1, size)
+    read_right, right = part(right, -2, size)
     fixed = [call.is_weight(one), call.is_weight(other)]
+    if fixed[1] and other.dim() > 1 and other.shape[-1] == 1:
+        right = call.weight_layers(other, -1)
     for layers, free, weight in ((read_left, left, fixed[0]), (read_right, right, fixed[1])):
         if weight and not all(fixed):
             for layer in layers:
@@ -95,7 +97,7 @@ def _heads(call: Call, one: Layer, other: Layer) -> list[Layer]:
     return [narrow(heads)]
 
 
-def _part(layers: Sequence[Layer], dim: int, size: int) -> tuple[list[Layer], list[Layer]]:
+def part(layers: Sequence[Layer], dim: int, size: int) -> tuple[list[Layer], list[Layer]]:
     """Those that lie along a dimension, and the others."""
     read = [layer for layer in layers if lies_along(layer, dim, size)]
     return read, [layer for layer in layers if not lies_along(layer, dim, size)]

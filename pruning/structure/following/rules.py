@@ -11,4 +11,13 @@ from pruning.structure.following import (
     windows,
 )
 
-__all__ = ["attention", "layers", "moves", "norms", "pointwise", "products", "reductions", "windows"]
+__all__ = [
+    "attention",
+    "layers",
+    "moves",
+    "norms",
+    "pointwise",
+    "products",
+    "reductions",
+    "windows",
+]

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, varies
 
-POOLS = "avg_pool{} adaptive_avg_pool{} _adaptive_avg_pool{} adaptive_max_pool{} max_pool{} " \
+POOLS = (
+    "avg_pool{} adaptive_avg_pool{} _adaptive_avg_pool{} adaptive_max_pool{} max_pool{} "
     "max_pool{}_with_indices fractional_max_pool{} max_unpool{} reflection_pad{} replication_pad{}"
+)
 RESIZED = "nearest{0} _nearest_exact{0} linear{0} bilinear{0} bicubic{0} trilinear{0}"
-UPS = "upsample_nearest{} _upsample_nearest_exact{} upsample_linear{} upsample_bilinear{} " \
-    "upsample_bicubic{} upsample_trilinear{} _upsample_bilinear{}_aa _upsample_bicubic{}_aa " \
+UPS = (
+    "upsample_nearest{} _upsample_nearest_exact{} upsample_linear{} upsample_bilinear{} "
+    "upsample_bicubic{} upsample_trilinear{} _upsample_bilinear{}_aa _upsample_bicubic{}_aa "
     "grid_sampler_{}"
+)
 
 
-@rule(" ".join(name.replace("{}", f"{n}d") for n in (1, 2, 3) for name in (POOLS + " " + UPS).split()))
+@rule(
+    " ".join(name.replace("{}", f"{n}d") for n in (1, 2, 3) for name in (POOLS + " " + UPS).split())
+)
 def _window(call: Call) -> Sequence[Layer]:
     value = call.given[0]
     space = next(int(n) for n in "123" if f"{n}d" in call.name)

@@ -1,0 +1,117 @@
+"""A dense network in which some units are left out of every mean, norm and softmax over units.
+
+Zeros where units are read say what a network is without them, as long as each is read by itself. A
+LayerNorm takes them together: of zeros it would make other statistics than of nothing. So the dense
+network that a smaller one has to equal computes these over the units that are left alone, place by
+place where they lie. This is a definition, as for a masked norm; that the smaller network does
+compute it is what the proof shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pruning.structure.copies import named_tensors
+from pruning.structure.cut import Cut
+from pruning.structure.following.call import Call
+from pruning.structure.following.follow import Follower, entered
+from pruning.structure.following.ledger import Ledger
+from pruning.structure.following.marks import Layer, narrow, varies
+from pruning.structure.following.reductions import KEPT, TAKEN, dims_of
+
+
+@contextmanager
+def left_out(model: nn.Module, cuts: Mapping[str, Cut]) -> Iterator[None]:
+    """Forward passes in here leave out what is cut. cuts: tensor -> dimension -> what stays."""
+    tensors = named_tensors(model)
+    ledger = Ledger(tensors)
+    gone = torch.zeros(len(ledger.ties) + 1, dtype=torch.bool)
+    for name, cut in cuts.items():
+        for dim, stay in cut.items():
+            marks = torch.from_numpy(ledger.ties.axis((name, dim), 0)) + 1
+            gone[marks] = True
+            gone[marks[stay.cpu()]] = False
+    with entered(model, lambda running: _Without(ledger, running, gone)):
+        yield
+
+
+class _Without(Follower):
+    def __init__(self, ledger: Ledger, running: list[str], gone: Tensor) -> None:
+        super().__init__(ledger, running)
+        self._gone = gone
+
+    def compute(self, call: Call, args: Any, kwargs: Any) -> Any:
+        if call.name in ("native_layer_norm", "_fused_rms_norm"):
+            return self._normed(call)
+        if call.name == "native_group_norm" and call.args["group"] == 1:
+            return self._grouped(call)
+        if call.name in (*KEPT.split(), *TAKEN.split()):
+            return self._taken(call)
+        return super().compute(call, args, kwargs)
+
+    def _stay(self, call: Call, value: Tensor, over: set[int]) -> dict[int, Tensor]:
+        """dim -> which of its positions are left, of the dimensions along which units are gone."""
+        found: dict[int, Tensor] = {}
+        for layer in call.layers(value):
+            out = narrow(self._lost(layer))
+            if len(dims := varies(out) & over) == 1 == len(varies(out)):
+                (dim,) = dims
+                found[dim] = torch.nonzero(~out.flatten()).flatten()
+        return found
+
+    def _lost(self, layer: Layer) -> Tensor:
+        known = layer.long() < len(self._gone)  # hubs come later, and are of no weight
+        return known & self._gone[torch.where(known, layer.long(), 0)]
+
+    def _taken(self, call: Call) -> Any:
+        value = call.given[0]
+        args = dict(call.args)
+        stays = self._stay(call, value, dims_of(args, value.dim()))
+        name = next(key for key, one in args.items() if one is value)
+        args[name] = _select(value, stays)
+        out = call.run(**args)
+        return _spread(out, value, stays) if call.name in KEPT.split() else out
+
+    def _normed(self, call: Call) -> Any:
+        value, args = call.args["input"], dict(call.args)
+        first = value.dim() - len(args["normalized_shape"])
+        stays = self._stay(call, value, set(range(first, value.dim())))
+        args["input"] = _select(value, stays)
+        own = {dim - first: stay for dim, stay in stays.items()}
+        for name in ("weight", "bias"):
+            if args.get(name) is not None:
+                args[name] = _select(args[name], own)
+        args["normalized_shape"] = list(args["input"].shape[first:])
+        out, *rest = call.run(**args)
+        return (_spread(out, value, stays), *rest)
+
+    def _grouped(self, call: Call) -> Any:
+        value, args = call.args["input"], dict(call.args)
+        stays = self._stay(call, value, {1})
+        args["input"] = _select(value, stays).contiguous()
+        for name in ("weight", "bias"):
+            if args.get(name) is not None and 1 in stays:
+                args[name] = _select(args[name], {0: stays[1]})
+        args["C"] = args["input"].shape[1]
+        out, *rest = call.run(**args)
+        return (_spread(out, value, stays), *rest)
+
+
+def _select(value: Tensor, stays: Mapping[int, Tensor]) -> Tensor:
+    for dim, stay in stays.items():
+        value = value.index_select(dim, stay)
+    return value
+
+
+def _spread(small: Tensor, like: Tensor, stays: Mapping[int, Tensor]) -> Tensor:
+    """Back to the size before, with zeros where something is gone."""
+    for dim, stay in stays.items():
+        shape = list(small.shape)
+        shape[dim] = like.shape[dim]
+        small = small.new_zeros(shape).index_copy(dim, stay, small)
+    return small
