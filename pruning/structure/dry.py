@@ -17,13 +17,14 @@ def dry_run(
     model: nn.Module,
     example_input: Tensor | tuple[Any, ...],
     run: Callable[[nn.Module, tuple[Any, ...]], T],
+    samples: int = 1,
 ) -> T:
-    """``run(copy, arguments)`` with one sample, in evaluation mode and without gradients.
+    """``run(copy, arguments)`` with so many samples, in evaluation mode and without gradients.
 
     The copy has no hooks and no storage. One that cannot run without storage runs again with it,
     on its own device; random states are as before afterwards.
     """
-    args = first_samples(as_args(example_input), 1)
+    args = first_samples(as_args(example_input), samples)
     with torch.no_grad():
         try:
             bare = copy_model(model, lambda t: torch.empty_like(t, device="meta"))

@@ -17,34 +17,29 @@ from pruning.structure.reasons import DIVERGING, Reason, untrained
 def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
     """Names of layers with weights that a forward pass reaches in training mode alone.
 
-    model: in evaluation mode, as it is left. A model whose forward pass in training mode fails on
-    these arguments counts as having none.
+    A model whose forward pass in training mode fails on these arguments counts as having none.
     """
     layers = {
-        name: module
+        name
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
     }
-    evaluated = dry_run(model, args, partial(_called, names=set(layers)))
-    silent = {name: module for name, module in layers.items() if name not in evaluated}
+    evaluated = dry_run(model, args, partial(_called, names=layers))
+    silent = layers - evaluated
     if not silent:
         return []
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    model.train()
     try:
-        return sorted(_called(model, args, set(silent)))
+        # two samples: a batch norm in training wants more than one value
+        return sorted(dry_run(model, args, partial(_called, names=silent, training=True), 2))
     except Exception:  # a user's model may fail in any way
         return []
-    finally:
-        for module, training in modes:
-            module.training = training
-        for buffer, before in buffers:
-            buffer.copy_(before)
 
 
-def _called(model: nn.Module, args: tuple[Any, ...], names: Set[str]) -> set[str]:
+def _called(
+    model: nn.Module, args: tuple[Any, ...], names: Set[str], training: bool = False
+) -> set[str]:
     """Which of the modules of these names a forward pass reaches."""
+    model.train(training)
     called: set[str] = set()
     hooks = [
         module.register_forward_pre_hook(lambda *_, name=name: called.add(name))
@@ -52,8 +47,7 @@ def _called(model: nn.Module, args: tuple[Any, ...], names: Set[str]) -> set[str
         if name in names
     ]
     try:
-        with torch.no_grad():
-            model(*args)
+        model(*args)
     finally:
         for hook in hooks:
             hook.remove()
