@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ from pruning.structure.layout import Bools
 from pruning.structure.reasons import COUNTED, RESHAPED, Reason
 from pruning.structure.shrink import cuts_of, shrink
 from pruning.structure.units import Units
+
+_Call = tuple[Place, int]
+"""A layer's output, the first, second, ... from there. Attention that has lost heads shows what
+torch's own computes unseen: only what both networks show is compared."""
 
 
 def change(
@@ -40,7 +44,9 @@ def change(
         small_layers, small_outputs = _computed(model, args, {})
     if [t.shape for t in outputs] != [t.shape for t in small_outputs]:
         return RESHAPED
-    pairs = [*zip_longest(layers, small_layers), *zip(outputs, small_outputs, strict=True)]
+    both = [key for key in layers if key in small_layers]
+    pairs = [(layers[key], small_layers[key]) for key in both]
+    pairs += zip(outputs, small_outputs, strict=True)
     return None if all(_alike(*pair) for pair in pairs) else COUNTED
 
 
@@ -87,14 +93,17 @@ def _others(stay: Tensor, size: int) -> Tensor:
 
 def _computed(
     model: nn.Module, args: tuple[Any, ...], cuts: dict[str, Cut]
-) -> tuple[list[Tensor], list[Tensor]]:
+) -> tuple[dict[_Call, Tensor], list[Tensor]]:
     """What the layers put out, only for what stays, and what the network does."""
-    layers: list[Tensor] = []
+    layers: dict[_Call, Tensor] = {}
+    calls: Counter[Place] = Counter()
 
     def keep(place: Place, out: Tensor) -> Tensor:
         stay = cuts.get(place.weight or "", {}).get(place.axis)
         # a copy: it may be overwritten
-        layers.append(out.clone() if stay is None else out.index_select(place.dim, stay))
+        calls[place] += 1
+        kept = out.clone() if stay is None else out.index_select(place.dim, stay)
+        layers[place, calls[place]] = kept
         return out
 
     with LayerOutputs(model, keep):
@@ -102,9 +111,7 @@ def _computed(
     return layers, outputs
 
 
-def _alike(expected: Tensor | None, actual: Tensor | None) -> bool:
-    if expected is None or actual is None:
-        return False
+def _alike(expected: Tensor, actual: Tensor) -> bool:
     # where channels lie elsewhere too, a layer's output cannot be matched; what reads it can
     if expected.shape != actual.shape or not expected.is_floating_point():
         return True
