@@ -143,10 +143,11 @@ class _Run:
         with LeftOut(seen) as mode:
             out = model(*given)
         self.seen, self.left_out = mode.seen, mode.left_out
-        for handle in handles:
+        outputs = [("the output", t) for t in tensors_in(out) if t.is_floating_point()]
+        self.maps = [*self.maps, *outputs]
+        self._backward([value for _, value in self.maps])
+        for handle in handles:  # not before: a checkpoint runs again what it ran
             handle.remove()
-        self.maps += [("the output", t) for t in tensors_in(out) if t.is_floating_point()]
-        self._backward()
         named = [(n, p.grad) for n, p in model.named_parameters() if p.grad is not None]
         self.gradients: dict[str, Tensor] = dict(named)
         self.gradients |= {f"input {k}": t.grad for k, t in enumerate(inputs) if t.grad is not None}
@@ -159,7 +160,7 @@ class _Run:
 
     def _hook(self, name: str, module: nn.Module, left: Tensor) -> Any:
         def keep(_: nn.Module, __: object, out: Tensor) -> None:
-            found = out
+            found = out.clone()  # an activation in place would change it
             if self._whole:
                 dim = -1 if isinstance(module, nn.Linear) else 1
                 kept = channels(module, tensors(module)[weight_name("", module)].shape, left)
@@ -168,10 +169,10 @@ class _Run:
 
         return keep
 
-    def _backward(self) -> None:
+    def _backward(self, values: Sequence[Tensor]) -> None:
         rng = torch.Generator().manual_seed(3)
         loss = torch.zeros((), dtype=torch.float64)
-        for _, value in self.maps:
+        for value in values:
             if value.requires_grad:
                 draw = torch.randn(value.shape, generator=rng, dtype=value.dtype)
                 scale = value.detach().abs().max().clamp(min=1e-12) * value.numel() ** 0.5

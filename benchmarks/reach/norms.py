@@ -62,7 +62,7 @@ def _var_mean(
     less = float(unbiased) if correction is None else correction
     variance, mean = part.variance(dim, keepdim)
     count = part.number(tuple(range(part.x.dim())) if dim is None else dim, keepdim)
-    return variance * count / (count - less), mean
+    return variance * count / (count - less).clamp(min=1e-3), mean
 
 
 def _var(part: _Part, *args: Any, **kwargs: Any) -> Tensor:
@@ -161,9 +161,11 @@ class LeftOut(TorchFunctionMode):
             if self._others is None:
                 self.seen.append(Seen(name, x.detach()))
             elif (mask := self._mask(name, x)) is not None:
-                self._named[name] = None
                 given.pop("dtype", None)
-                return _MEANS[func](_Part(x, mask), *args[1:], **given)
+                part = _MEANS[func](_Part(x, mask), *args[1:], **given)
+                if _differs(part, func(*args, **(kwargs or {}))):
+                    self._named[name] = None
+                    return part
         return func(*args, **(kwargs or {}))
 
     def _mask(self, name: str, x: Tensor) -> Tensor | None:
@@ -173,6 +175,12 @@ class LeftOut(TorchFunctionMode):
             return None
         unlike = [d for d in range(x.dim()) if x.shape[d] != other.tensor.shape[d]]
         return _found(x.detach(), other.tensor, unlike[0]) if len(unlike) == 1 else None
+
+
+def _differs(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple):
+        return any(_differs(a, b) for a, b in zip(one, other, strict=True))
+    return not torch.allclose(one, other, rtol=1e-9, atol=0)
 
 
 def _found(x: Tensor, part: Tensor, dim: int) -> Tensor | None:

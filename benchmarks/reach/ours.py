@@ -80,12 +80,13 @@ def _cut_marks(subject: Subject, units: Any, gone: Any) -> torch.nn.Module:
 def _reach(subject: Subject, units: Any) -> tuple[float, list[str]]:
     """Share of the output channels that can be removed, and the layers of which some cannot.
 
-    Of all convolutions and linear layers but those that make the output. Removed for real: once
-    all but the first unit of each group, once all but the last.
+    Of all convolutions and linear layers but those that make the output, and those of one channel,
+    which always keep it. Removed for real: once all but the first unit of each group, once all but
+    the last.
     """
     model, args = subject.built()
     outputs = set(output_layers(model, args))
-    layers = [layer for layer in dense_channels(model) if layer[0] not in outputs]
+    layers = [one for one in dense_channels(model) if one[0] not in outputs and one[3] > 1]
     starts, sizes = units.layout.offsets[:-1].tolist(), units.layout.sizes
     stays: dict[str, set[int]] = {}
     for kept in (starts, [start + size - 1 for start, size in zip(starts, sizes, strict=True)]):

@@ -35,13 +35,21 @@ def einsum() -> Built:
     return between(Einsum(16, 24), nn.ReLU(), out=24), pictures()
 
 
+class MatrixProduct(nn.Module):
+    """The same as a product with a linear layer's weight."""
+
+    def __init__(self, inp: int, out: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inp, out, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(2).transpose(1, 2) @ self.layer.weight.t()
+        return flat.transpose(1, 2).unflatten(2, x.shape[2:])
+
+
 @network
 def matrix_product() -> Built:
-    layer = nn.Linear(16, 24)
-    flat = Apply(lambda x: (x.flatten(2).transpose(1, 2) @ layer.weight.t()).transpose(1, 2))
-    flat.layer = layer
-    back = Apply(lambda x: x.unflatten(2, (16, 16)))
-    return between(flat, back, out=24), pictures()
+    return between(MatrixProduct(16, 24), nn.ReLU(), out=24), pictures()
 
 
 class Unfolded(nn.Module):
