@@ -7,9 +7,9 @@ a process each, with a limit of time and memory. Torch-Pruning 1.6 does the same
 with the numbers of heads given by hand. A check that shares no code with ours says what is exact.
 
 works: it was cut, and trained on. reach: share of the output channels of convolutions and linear
-layers that can be removed, output layers and those of one channel left out. macs: what is left. Results are written
-as they come; run again with the same file, it goes on. --base is another checkout, whose seconds of
-trace, proof and cut are measured in turns with ours.
+layers that can be removed, output layers and those of one channel left out. macs: what is left.
+Results are written as they come; run again with the same file, it goes on. --base is another
+checkout, whose seconds of trace, proof and cut are measured in turns with ours.
 """
 
 from __future__ import annotations

@@ -39,18 +39,14 @@ def channels(module: nn.Module, shape: torch.Size, left: Tensor) -> Tensor:
     shape: of its dense weight. left: numbers of the weight's entries that are left.
     """
     flat = left.flatten()
-    row = flat // (shape.numel() // shape[0])
+    row, width = flat // (shape.numel() // shape[0]), shape[0]
     if isinstance(module, _ConvTransposeNd):
         within = flat // (shape.numel() // shape[0] // shape[1]) % shape[1]
-        per_group = shape[0] // _dense_groups(module, shape)
-        row = row // per_group * shape[1] + within
-    kept: Tensor = torch.unique(row)
-    return kept
-
-
-def _dense_groups(module: _ConvTransposeNd, shape: torch.Size) -> int:
-    """A layer that was cut may have fewer groups: each of them reads as many channels as before."""
-    return shape[0] * module.groups // module.in_channels if module.groups > 1 else 1
+        row = row // (shape[0] // module.groups) * shape[1] + within
+        width = shape[1] * module.groups
+    there = torch.zeros(width, dtype=torch.bool)
+    there[row] = True  # sorts nothing: weights have up to a hundred million entries
+    return there.nonzero().flatten()
 
 
 def dense_channels(model: nn.Module) -> Iterator[tuple[str, str, nn.Module, int]]:

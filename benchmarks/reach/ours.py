@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from benchmarks.reach.exact import compare, mark, numbers
 from benchmarks.reach.layers import channels, dense_channels, output_layers
 from benchmarks.reach.meter import Meter
 from benchmarks.reach.suites import Subject
 from benchmarks.reach.training import train
+from benchmarks.reach.values import copied
 
 RATIO = 0.5
 
@@ -40,14 +42,15 @@ def cut(subject: Subject, only_time: bool = False) -> dict[str, Any]:
         return row
     row["macs"] = pruner.network.cost().macs / max(1, pruner.network.dense_cost.macs)
     units, gone = pruner.network.units, list(getattr(action, "units", ()))
-    row["reach"], row["out_of_reach"] = _reach(subject, units)
+    dense = subject.built()[0]
+    row["reach"], row["out_of_reach"] = _reach(dense, args, units)
     row["why"] = dict(list(units.refused.items())[:6])
     try:
         train(model, args, optimizer)
     except Exception as error:
         row |= {"works": False, "reason": f"after the cut: {_raw(error)}"}
     del model, optimizer, pruner
-    verdict = compare(*subject.built(), _cut_marks(subject, units, gone))
+    verdict = compare(dense, args, _cut_marks(dense, args, units, gone))
     if row["works"] and not verdict.exact:
         row["reason"] = f"not exact: {verdict.where}"
     return row | {
@@ -65,32 +68,32 @@ def _raw(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
-def _cut_marks(subject: Subject, units: Any, gone: Any) -> torch.nn.Module:
-    """A network whose tensors are marked, cut along with a network that is none other."""
+def _cut_marks(dense: nn.Module, args: tuple[Any, ...], units: Any, gone: Any) -> nn.Module:
+    """A copy whose tensors are marked, cut along with another copy."""
     from pruning.structure import Network
 
-    model, args = subject.built()
-    network = Network(model, args, units=units)
-    marked = mark(subject.built()[0])
+    network = Network(copied(dense), args, units=units)
+    marked = mark(copied(dense))
     network.follow(marked)
     network.remove(gone)
     return marked
 
 
-def _reach(subject: Subject, units: Any) -> tuple[float, list[str]]:
+def _reach(model: nn.Module, args: tuple[Any, ...], units: Any) -> tuple[float, list[str]]:
     """Share of the output channels that can be removed, and the layers of which some cannot.
 
     Of all convolutions and linear layers but those that make the output, and those of one channel,
     which always keep it. Removed for real: once all but the first unit of each group, once all but
     the last.
     """
-    model, args = subject.built()
     outputs = set(output_layers(model, args))
     layers = [one for one in dense_channels(model) if one[0] not in outputs and one[3] > 1]
     starts, sizes = units.layout.offsets[:-1].tolist(), units.layout.sizes
     stays: dict[str, set[int]] = {}
     for kept in (starts, [start + size - 1 for start, size in zip(starts, sizes, strict=True)]):
-        left = numbers(_cut_marks(subject, units, sorted({*range(units.layout.total)} - {*kept})))
+        left = numbers(
+            _cut_marks(model, args, units, sorted({*range(units.layout.total)} - {*kept}))
+        )
         for name, weight, module, _ in layers:
             shape = _shape(model, weight)
             here = set(channels(module, shape, left[weight]).tolist())
@@ -100,5 +103,5 @@ def _reach(subject: Subject, units: Any) -> tuple[float, list[str]]:
     return 1 - sum(map(len, stays.values())) / max(1, total), short
 
 
-def _shape(model: torch.nn.Module, name: str) -> torch.Size:
+def _shape(model: nn.Module, name: str) -> torch.Size:
     return dict(model.named_parameters())[name].shape
