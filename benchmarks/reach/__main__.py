@@ -35,20 +35,20 @@ TIMED = {
 ROUNDS = 2
 
 
-def complete(row: Row, limits: Limits, base: Path | None) -> Iterator[None]:
-    """Add to a row what is missing, a process at a time."""
+def complete(row: Row, limits: Limits, base: Path | None) -> Iterator[str]:
+    """Add to a row what is missing, a process at a time; what was added."""
     suite, name = row["suite"], row["name"]
     for way, key in (("ours", "ours"), ("torch-pruning", "torch_pruning")):
         if key not in row:
             row[key] = run(suite, name, way, limits)
-            yield
+            yield way
     if "by_hand" not in row:
         plain = row["torch_pruning"]
         row["by_hand"] = run(suite, name, "heads", limits) if plain.get("heads") else plain
-        yield
+        yield "by hand"
     if base and "to_base" not in row:
         row |= side_by_side(suite, name, limits, base)
-        yield
+        yield "beside the base"
 
 
 def side_by_side(suite: str, name: str, limits: Limits, base: Path) -> Row:
@@ -108,9 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if row["suite"] not in suites or (given.only and row["name"] not in given.only):
             continue
         beside_base = bool(given.only) or row["name"] in TIMED[row["suite"]]
-        for _ in complete(row, limits, given.base if beside_base else None):
+        for way in complete(row, limits, given.base if beside_base else None):
             save()
-        print(f"{row['suite']} {row['name']}", file=sys.stderr, flush=True)
+            print(f"{row['suite']} {row['name']}: {way}", file=sys.stderr, flush=True)
     save()
     print(as_table([row for row in rows if "ours" in row]))
     return 0

@@ -76,7 +76,7 @@ def as_table(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> list[str]:
     ours = row["ours"]
-    works = "refused" if truly_refused(row) else "yes" if ours["works"] else "no"
+    works = "refused" if truly_refused(row) else "yes" if ours["works"] else _failed(ours)
     exact = "" if "exact" not in ours else f"{ours['worst']:.0e}" if ours["exact"] else "NO"
     return [
         f"{row['suite']} {row['name']}",
@@ -86,6 +86,11 @@ def _line(row: Row) -> list[str]:
         _other(row.get("torch_pruning")),
         _other(row.get("by_hand")),
     ]
+
+
+def _failed(ours: Row) -> str:
+    """Refused in words that are not the true ones, or ended by an error that is no answer."""
+    return "no" if ours.get("refused") else "raises"
 
 
 def _other(found: Row | None) -> str:
