@@ -11,6 +11,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 WAYS = ("ours", "torch-pruning", "heads")
@@ -49,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.pruning:
         sys.path.insert(0, given.pruning)  # benchmarks is imported already, and stays ours
+        import pruning
+
+        if not Path(str(pruning.__file__)).is_relative_to(Path(given.pruning).resolve()):
+            parser.error(f"--pruning: {Path(given.pruning).name!r} holds no pruning/")
     limit(given.gib)
     print(json.dumps(result(given.suite, given.name, given.by, given.only_time)))
     return 0

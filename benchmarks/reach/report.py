@@ -71,7 +71,8 @@ def as_table(rows: Sequence[Row]) -> str:
     figures = summary(rows)
     names = list(next(iter(figures.values()), {}))
     by_suite = [[name, *(_shown(of[name]) for of in figures.values())] for name in names]
-    return "\n\n".join([table(header, lines), "\n".join(missing), table(["", *figures], by_suite)])
+    parts = [table(header, lines), "\n".join(missing), table(["", *figures], by_suite)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _line(row: Row) -> list[str]:
