@@ -5,8 +5,10 @@ Imports of ``pruning`` stand in the functions: ``one`` says first which checkout
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -50,7 +52,7 @@ def cut(subject: Subject, only_time: bool = False) -> dict[str, Any]:
     except Exception as error:
         row |= {"works": False, "reason": f"after the cut: {_raw(error)}"}
     del model, optimizer, pruner
-    verdict = compare(dense, args, _cut_marks(dense, args, units, gone))
+    verdict = compare(dense, args, _cut_marks(dense, units, gone))
     if row["works"] and not verdict.exact:
         row["reason"] = f"not exact: {verdict.where}"
     return row | {
@@ -68,14 +70,15 @@ def _raw(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
-def _cut_marks(dense: nn.Module, args: tuple[Any, ...], units: Any, gone: Any) -> nn.Module:
-    """A copy whose tensors are marked, cut along with another copy."""
-    from pruning.structure import Network
+def _cut_marks(dense: nn.Module, units: Any, gone: Sequence[int]) -> nn.Module:
+    """A copy whose tensors are marked, without these units."""
+    from pruning.structure import shrink
 
-    network = Network(copied(dense), args, units=units)
     marked = mark(copied(dense))
-    network.follow(marked)
-    network.remove(gone)
+    alive = np.ones(units.layout.total, dtype=np.bool_)
+    keep = alive.copy()
+    keep[list(gone)] = False
+    shrink(marked, None, units, alive, keep)
     return marked
 
 
@@ -91,9 +94,7 @@ def _reach(model: nn.Module, args: tuple[Any, ...], units: Any) -> tuple[float, 
     starts, sizes = units.layout.offsets[:-1].tolist(), units.layout.sizes
     stays: dict[str, set[int]] = {}
     for kept in (starts, [start + size - 1 for start, size in zip(starts, sizes, strict=True)]):
-        left = numbers(
-            _cut_marks(model, args, units, sorted({*range(units.layout.total)} - {*kept}))
-        )
+        left = numbers(_cut_marks(model, units, sorted({*range(units.layout.total)} - {*kept})))
         for name, weight, module, _ in layers:
             shape = _shape(model, weight)
             here = set(channels(module, shape, left[weight]).tolist())
