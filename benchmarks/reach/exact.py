@@ -129,8 +129,8 @@ class _Run:
         seen: Sequence[Seen] | None,
     ) -> None:
         self.maps: list[tuple[str, Tensor]] = []
-        self._model, self._left, self._whole = model, left, seen is not None
-        handles = list(self._watch())
+        self._left, self._whole = left, seen is not None
+        handles = list(self._watch(model))
         inputs = [
             t.detach().clone().requires_grad_() for t in tensors_in(args) if t.is_floating_point()
         ]
@@ -152,8 +152,8 @@ class _Run:
         self.gradients: dict[str, Tensor] = dict(named)
         self.gradients |= {f"input {k}": t.grad for k, t in enumerate(inputs) if t.grad is not None}
 
-    def _watch(self) -> Iterator[Any]:
-        for name, module in self._model.named_modules():
+    def _watch(self, model: nn.Module) -> Iterator[Any]:
+        for name, module in model.named_modules():
             weight = weight_name(name, module)
             if weight in self._left and is_layer(module):
                 yield module.register_forward_hook(self._hook(name, module, self._left[weight]))

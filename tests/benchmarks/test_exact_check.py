@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from benchmarks.reach.exact import Verdict, compare, mark
 from benchmarks.reach.values import copied
@@ -51,6 +52,15 @@ def test_a_plain_cut_is_exact() -> None:
     found = verdict(perceptron(nn.Identity()), X, lambda m: shortened(m, PLAIN))
     assert found.exact
     assert found.left_out == ()
+
+
+def test_a_direction_without_length_is_no_fault() -> None:
+    """Zeros in a row of a normed weight would be 0 / 0."""
+    model = perceptron(nn.Identity())
+    weight_norm(model[0])
+    normed = {f"0.parametrizations.weight.original{part}": 0 for part in (0, 1)}
+    cuts = {**normed, "0.bias": 0, "3.weight": 1}
+    assert verdict(model, X, lambda marked: shortened(marked, cuts)).exact
 
 
 def test_what_is_not_cut_proves_nothing() -> None:
