@@ -3,6 +3,8 @@
     python -m benchmarks.chaos                  a sweep while all it stands on dies
     python -m benchmarks.fidelity STUDY         how near the policies come to their papers
     python -m benchmarks.gpu                    what early pruning saves on a GPU
+    python -m benchmarks.reach                  which networks can be cut, how exactly, how far
+    python -m benchmarks.reach.one              one of them, in this process
     python -m benchmarks.search                 how fast each search comes near the front
     python -m benchmarks.sharing                what sharing epochs saves
     python -m benchmarks.sharing.plain_tune     a sweep as plain Ray Tune, to compare with
