@@ -12,7 +12,7 @@ not have: which entries these are is found by value (``norms.LeftOut``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +87,8 @@ def _verdict(
 ) -> Verdict:
     """dense: becomes the network with zeros where entries are missing."""
     old, new = tensors(dense), tensors(small)
-    if strange := sorted(old.keys() ^ new.keys()):
-        return Verdict(1.0, f"{strange[0]} is in one of the networks only")
+    if other := sorted(old.keys() ^ new.keys()):
+        return Verdict(1.0, f"{other[0]} is in one of the networks only")
     with torch.no_grad():
         for name, number in left.items():
             new[name].copy_(old[name].flatten()[number])
@@ -98,6 +98,14 @@ def _verdict(
     except Exception as error:
         return Verdict(1.0, f"the cut network fails: {type(error).__name__}: {error}")
     larger = _Run(dense, args, left, smaller.seen)
+    # a mixer's layers go over positions while channels go too: seen in what reads them alone
+    maps = zip(larger.maps, smaller.maps, strict=False)
+    strange = {
+        name for (name, a), (_, b) in maps if a.shape != b.shape and name.startswith("what ")
+    }
+    if strange:
+        smaller = _Run(small, args, left, None, strange)
+        larger = _Run(dense, args, left, smaller.seen, strange)
     dtype = next(t.dtype for t in old.values() if t.is_floating_point())
     return _difference(larger, smaller, left, ENOUGH[dtype])
 
@@ -127,7 +135,9 @@ class _Run:
         args: tuple[Any, ...],
         left: dict[str, Tensor],
         seen: Sequence[Seen] | None,
+        unseen: Container[str] = (),
     ) -> None:
+        self._unseen = unseen
         self.maps: list[tuple[str, Tensor]] = []
         self._left, self._whole = left, seen is not None
         handles = list(self._watch(model))
@@ -138,6 +148,7 @@ class _Run:
         given = _replaced(args, rest)
         model.eval()
         for parameter in model.parameters():
+            parameter.grad = None
             if parameter.is_floating_point():
                 parameter.requires_grad_()
         with LeftOut(seen) as mode:
@@ -165,7 +176,9 @@ class _Run:
                 dim = -1 if isinstance(module, nn.Linear) else 1
                 kept = channels(module, tensors(module)[weight_name("", module)].shape, left)
                 found = out.index_select(dim, kept)
-            self.maps.append((f"what {name!r} puts out", found))
+            said = f"what {name!r} puts out"
+            if said not in self._unseen:
+                self.maps.append((said, found))
 
         return keep
 

@@ -17,7 +17,7 @@ class HeadsAttention(nn.MultiheadAttention):
     what it was: with all heads there this computes the same. Made by `narrow_attention` alone.
     """
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         query: Tensor,
         key: Tensor,
@@ -38,7 +38,7 @@ class HeadsAttention(nn.MultiheadAttention):
         if self.bias_k is not None and self.bias_v is not None:
             k = torch.cat([k, self.bias_k.expand(len(k), -1, -1)], 1)
             v = torch.cat([v, self.bias_v.expand(len(v), -1, -1)], 1)
-        q, k, v = (t.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for t in (q, k, v))
+        q, k, v = (t.view(*t.shape[:2], -1, self.head_dim).transpose(1, 2) for t in (q, k, v))
         if self.add_zero_attn:
             k, v = (F.pad(t, (0, 0, 0, 1)) for t in (k, v))
         mask = self._mask(q, k, attn_mask, key_padding_mask)
@@ -51,7 +51,7 @@ class HeadsAttention(nn.MultiheadAttention):
             weights = weights.mean(1) if average_attn_weights else weights
         else:
             out = F.scaled_dot_product_attention(q, k, v, mask, drop)
-        out = self.out_proj(out.transpose(1, 2).flatten(2))
+        out = F.linear(out.transpose(1, 2).flatten(2), self.out_proj.weight, self.out_proj.bias)
         if not batched:
             return out[0], None if weights is None else weights[0]
         return out if self.batch_first else out.transpose(0, 1), weights
@@ -59,7 +59,7 @@ class HeadsAttention(nn.MultiheadAttention):
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> Sequence[Tensor]:
         """Queries, keys and values, each [..., heads * width], in as few products as in torch's."""
         if not self._qkv_same_embed_dim:
-            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
+            weights: list[Tensor] = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         elif query is key is value:
             return F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
         else:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from pruning.structure.copies import copy_model, named_tensors, tensors_in
 from pruning.structure.layer_outputs import LayerOutputs, Place
@@ -43,7 +44,12 @@ def _reactions(model: nn.Module, args: tuple[Any, ...], units: Units) -> _Reacti
     twin = copy_model(model, lambda t: t)
     tensors = named_tensors(twin)
     # what scales units acts behind the layers too, so that it tells of layers that go unseen
-    scales = {(s.tensor, s.dim) for g in units.groups for s in g.slices if s.role == "norm"}
+    scales = {
+        (s.tensor, s.dim)
+        for g in units.groups
+        for s in g.slices
+        if s.role == "norm" or (s.role == "produce" and not _of_layer(twin, s.tensor))
+    }
     for name, _ in scales:
         tensors[name].requires_grad_(isinstance(tensors[name], nn.Parameter))
     rng = torch.Generator().manual_seed(0)
@@ -75,3 +81,9 @@ def _reactions(model: nn.Module, args: tuple[Any, ...], units: Units) -> _Reacti
                 (name, dim),
                 gradient.abs().movedim(dim, 0).reshape(gradient.shape[dim], -1).sum(1),
             )
+
+
+def _of_layer(model: nn.Module, tensor: str) -> bool:
+    """Whether it is a weight of a layer whose output is seen."""
+    holder = model.get_submodule(tensor.rpartition(".")[0])
+    return isinstance(holder, (_ConvNd, nn.Linear, nn.Embedding))

@@ -17,7 +17,6 @@ from pruning.structure.layout import Bools
 from pruning.structure.optimizers import Optimizers, Target, check, listed, states_of
 from pruning.structure.units import Units
 
-
 _GATES = {"LSTM": 4, "GRU": 3}
 
 
@@ -167,8 +166,11 @@ def _refit(module: nn.Module) -> None:
     elif isinstance(module, nn.MultiheadAttention):
         narrow_attention(module)
     elif isinstance(module, nn.RNNBase):
-        module.hidden_size = module.weight_hh_l0.shape[0] // _GATES.get(module.mode, 1)
-        module.input_size = module.weight_ih_l0.shape[1]
+        weights = dict(module.named_parameters())
+        module.hidden_size = weights["weight_hh_l0"].shape[0] // _GATES.get(module.mode, 1)
+        module.input_size = weights["weight_ih_l0"].shape[1]
+    elif isinstance(module, nn.RNNCellBase):
+        module.input_size, module.hidden_size = module.weight_ih.shape[1], module.weight_hh.shape[1]
     elif isinstance(module, nn.PReLU):
         module.num_parameters = module.weight.shape[0]
     elif isinstance(module, nn.Embedding):

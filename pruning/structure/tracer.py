@@ -45,6 +45,12 @@ class Tracer:
                 f"{type(model).__name__} cannot be traced: {first_line(error)}"
             ) from error
         self._roles = self._ledger.roles
+        for (name, dim), role in list(self._roles.items()):
+            # a dense layer on more than rows adds its bias in an operation of its own
+            if role == "produce" and name.endswith(".weight"):
+                bias = (name.removesuffix("weight") + "bias", 0)
+                if dim == 0 and bias in self._roles:
+                    self._roles[bias] = "produce"
         self._ties = self._ledger.ties
         self._taints = self._ledger.taints
         self._one_width(model)
@@ -124,9 +130,8 @@ class Tracer:
         return Units.of(groups, self._ledger.taken_together, list(self._counts()))
 
     def _counts(self) -> Iterator[Count]:
-        for owner, places in self._ledger.counts.items():
-            found = tuple(place and (*place[0], place[1]) for place in places)
-            yield Count(owner.module, owner.attribute, owner.entry, found)
+        for owner, rows in self._ledger.counts.items():
+            yield Count(owner.module, owner.attribute, owner.entry, tuple(map(tuple, rows)))
 
     def _read(self, labels: Ints) -> list[Axis]:
         """The axes that take part, in the order of the network's tensors.

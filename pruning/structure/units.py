@@ -64,14 +64,14 @@ class Count:
     """A number that a module holds and its code takes for how many channels there are.
 
     module, attribute, entry: ``module.attribute``, or its entry of that number if it is a tuple or
-    a list. places: (tensor, dim, position) of each channel it counts in the dense network, None for
-    one that always stays.
+    a list. rows: of each one that it counts in the dense network what that is made of, as (tensor,
+    dim, position): one channel, or those of a head, which is there while one of them is.
     """
 
     module: str
     attribute: str
     entry: int | None
-    places: tuple[tuple[str, int, int] | None, ...]
+    rows: tuple[tuple[tuple[str, int, int], ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,8 @@ class Units:
         gone = {axis: set(index[~keep[unit]].tolist()) for axis, (unit, index) in self.axes.items()}
         return {
             count: sum(
-                place is None or place[2] not in gone.get(place[:2], ()) for place in count.places
+                any(at not in gone.get((tensor, dim), ()) for tensor, dim, at in row)
+                for row in count.rows
             )
             for count in self.counts
         }

@@ -37,14 +37,14 @@ def follow(model: nn.Module, args: tuple[Any, ...], tensors: dict[str, Tensor]) 
     return ledger
 
 
-class Follower(TorchDispatchMode):
+class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, notes in a ledger what each operation does.
 
     running: the names of the modules that run, the innermost last.
     """
 
     def __init__(self, ledger: Ledger, running: list[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._ledger, self._running = ledger, running
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -71,8 +71,8 @@ class Follower(TorchDispatchMode):
         changed = func._schema.is_mutable
         if torch.Tag.inplace_view in func.tags:
             return
+        self._ledger.grids.extend(grids(call))
         if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
-            self._ledger.grids.extend(grids(call))
             return
         known = [one for one in call.given if memory.layers(one)]
         if not known and not changed:

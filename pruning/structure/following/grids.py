@@ -19,6 +19,8 @@ from pruning.structure.following.marks import Layer, varies
 VIEWS = frozenset("view _unsafe_view reshape unflatten _reshape_alias".split())
 SPLITS = frozenset("split unsafe_split split_with_sizes unsafe_split_with_sizes chunk".split())
 
+SHUFFLES = frozenset("channel_shuffle native_channel_shuffle".split())
+
 
 def grids(call: Call) -> Iterator[Grid]:
     """Those that a view or a split makes of a tensor's channels, int32 [rows, ..., columns]."""
@@ -31,6 +33,11 @@ def grids(call: Call) -> Iterator[Grid]:
                 for count, layer in zip(before, after, strict=True)
                 if len(varies(layer)) > max(1, count)
             )
+    elif call.name in SHUFFLES:
+        rows = int(call.args["groups"])
+        for layer in call.layers(call.given[0]):
+            if layer.shape[1] > 1:
+                yield layer.transpose(0, 1).reshape(layer.shape[1], -1)[:, 0].view(rows, -1)
     elif call.name in SPLITS or call.name == "slice":
         value = call.given[0]
         dim = int(call.args.get("dim", 0)) % value.dim()
@@ -45,8 +52,10 @@ def _aligned(call: Call, value: Tensor, dim: int) -> bool:
     if call.name != "slice":
         return True
     start = (call.out.storage_offset() - value.storage_offset()) // max(1, value.stride(dim))
-    return call.out.stride(dim) == value.stride(dim) and start % call.out.shape[dim] == 0
+    return bool(call.out.stride(dim) == value.stride(dim) and start % call.out.shape[dim] == 0)
 
 
 def _rows(layer: Layer, dim: int, size: int) -> Grid:
-    return layer.unflatten(dim, (-1, size)).movedim(dim, 0).squeeze()
+    shape = (*layer.shape[:dim], -1, size, *layer.shape[dim + 1 :])
+    rows: Grid = layer.reshape(shape).movedim(dim, 0).squeeze()
+    return rows

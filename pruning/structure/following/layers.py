@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, lies_along, varies
 from pruning.structure.following.products import contract

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from pruning.structure.units import Role
 
 Axis = tuple[str, int]
 """A tensor by its name, and one of its dimensions."""
+
+Place = tuple[str, int, int]
+"""An axis, and a position on it."""
 
 Grid = Tensor
 """Marks, int32 [rows, columns], of channels that code takes for so many rows of so many columns."""
@@ -34,7 +38,7 @@ class Ledger:
         roles: of each axis that something read or wrote.
         taints: nodes that stay, with the reason; what was found first comes first.
         grids: where channels were split into equal parts.
-        counts: of numbers in the model's code, which entries they count: axis and position.
+        counts: of numbers in the model's code, what each one that they count is made of.
         taken_together: whether something was computed over units: a mean, a norm, a softmax.
     """
 
@@ -44,7 +48,7 @@ class Ledger:
         self.taints: list[tuple[Ints, Reason]] = []
         self.grids: list[Grid] = []
         self.taken_together = False
-        self.counts: dict[Any, list[tuple[Axis, int] | None]] = {}
+        self.counts: dict[Any, list[list[Place]]] = {}
         self.axes: list[Axis] = [(n, d) for n, t in tensors.items() for d in range(t.dim())]
         sizes = [tensors[name].shape[dim] for name, dim in self.axes]
         self._firsts = [0, *accumulate(sizes)]
@@ -76,14 +80,15 @@ class Ledger:
                 self.roles[axis] = role
 
     def count(self, number: Any, layer: Layer) -> None:
-        """A number in the model's code counts what these marks, int32 [number], are of."""
-        if bool((layer != 0).all()):
-            self.counts[number] = [self._place(mark - 1) for mark in layer.tolist()]
+        """A number in the model's code counts the rows of these marks, int32 [number, ...]."""
+        rows = layer.reshape(len(layer), -1)
+        if bool((rows != 0).any(1).all()):
+            self.counts[number] = [[self._place(node) for node in nodes(row)] for row in rows]
 
-    def _place(self, node: int) -> tuple[Axis, int] | None:
-        """Axis and position of a node; None if it is of no weight."""
+    def _place(self, node: int) -> Place:
+        """Axis and position of a node; position -1 if it is of no weight."""
         k = bisect_right(self._firsts, node) - 1
-        return (self.axes[k], node - self._firsts[k]) if k < len(self.axes) else None
+        return (*self.axes[k], node - self._firsts[k]) if k < len(self.axes) else ("", 0, -1)
 
     def hub(self, size: int) -> Layer:
         """New marks that are of no weight, to tie others to: int32 [size]."""
@@ -105,4 +110,5 @@ class Ledger:
 def nodes(layer: Layer) -> Ints:
     """The nodes marked in a layer, int64, ascending, each once."""
     found = torch.unique(layer)
-    return found[found != 0].long().numpy() - 1
+    marks: Ints = found[found != 0].long().numpy()
+    return marks - 1

@@ -40,7 +40,7 @@ def left_out(model: nn.Module, cuts: Mapping[str, Cut]) -> Iterator[None]:
         yield
 
 
-class _Without(Follower):
+class _Without(Follower):  # type: ignore[no-untyped-call]
     def __init__(self, ledger: Ledger, running: list[str], gone: Tensor) -> None:
         super().__init__(ledger, running)
         self._gone = gone

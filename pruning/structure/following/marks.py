@@ -52,8 +52,8 @@ class Memory:
 
     def write(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
         """Marks of a tensor that was just made or changed; of what shares its storage, too."""
-        key, storage = _key(tensor), tensor.untyped_storage()
-        size = storage.nbytes() // tensor.element_size()
+        key = _key(tensor)
+        size = tensor.untyped_storage().nbytes() // tensor.element_size()
         _, held = self._layers.get(key, (None, []))
         if not layers and not held:
             return
@@ -64,7 +64,7 @@ class Memory:
                 place.copy_(layers[k].expand(tensor.shape))
             else:
                 place.zero_()
-        self._layers[key] = StorageWeakRef(storage), held
+        self._layers[key] = _weak(tensor), held
         self._forget()
 
     def is_weight(self, tensor: Tensor) -> bool:
@@ -73,7 +73,7 @@ class Memory:
 
     def add_weight(self, tensor: Tensor) -> None:
         """It was computed from weights alone."""
-        self._weights[_key(tensor)] = StorageWeakRef(tensor.untyped_storage())
+        self._weights[_key(tensor)] = _weak(tensor)
 
     def is_new(self, tensor: Tensor, given: Iterable[Tensor]) -> bool:
         """Whether a tensor shares its storage with none of those."""
@@ -81,9 +81,9 @@ class Memory:
         return all(_key(one) != key for one in given)
 
     def _forget(self) -> None:
-        for key in [key for key, (storage, _) in self._layers.items() if storage.expired()]:
+        for key in [key for key, (storage, _) in self._layers.items() if _expired(storage)]:
             del self._layers[key]
-        for key in [key for key, storage in self._weights.items() if storage and storage.expired()]:
+        for key in [key for key, storage in self._weights.items() if storage and _expired(storage)]:
             del self._weights[key]
 
     def _of_leaf(self, tensor: Tensor) -> list[Layer]:
@@ -132,7 +132,8 @@ def lies_along(layer: Layer, dim: int, size: int) -> bool:
 
 def pairs(one: Layer, other: Layer) -> Tensor:
     """The marks that stand at the same place, each pair once: int32 [2, pairs]."""
-    one, other = torch.broadcast_tensors(one, other)
+    shape = [max(sizes) for sizes in zip(one.shape, other.shape, strict=True)]
+    one, other = one.expand(shape), other.expand(shape)
     both = torch.stack([one.reshape(-1), other.reshape(-1)])
     both = both[:, (both != 0).all(0)]
     # as one number a pair: unique over columns is slow
@@ -146,6 +147,14 @@ def split_pairs(packed: Tensor) -> Tensor:
 
 def _key(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
+
+
+def _weak(tensor: Tensor) -> StorageWeakRef:
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+
+
+def _expired(storage: StorageWeakRef) -> bool:
+    return bool(storage.expired())  # type: ignore[no-untyped-call]
 
 
 def _extent(tensor: Tensor) -> int:

@@ -85,7 +85,8 @@ def _listed(value: Any) -> Sequence[Tensor]:
 
 
 def _again(call: Call, layer: Layer) -> Layer:
-    return narrow(_as_marks(call.run(**_exchange(call.args, {id(call.given[0]): layer}))))
+    # in double: not every operation moves whole numbers
+    return narrow(_as_marks(call.run(**_exchange(call.args, {id(call.given[0]): layer.double()}))))
 
 
 def _as_marks(out: Any) -> Tensor:

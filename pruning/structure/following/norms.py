@@ -62,3 +62,14 @@ def _scale(call: Call, layers: list[Layer], scale: Layer) -> None:
             layers[k] = both(one, scale)
             return
     layers.append(scale)
+
+
+@rule("_weight_norm_interface _weight_norm")
+def _weight_norm(call: Call) -> Sequence[Layer]:
+    """A direction [out, ...] and a length a row: zeros in a row leave its length as it was."""
+    direction, length = call.args["v"], call.args["g"]
+    layers = list(call.layers(direction))
+    for own in call.layers(length):
+        call.ledger.play(own, "produce")
+        _scale(call, layers, own)
+    return layers

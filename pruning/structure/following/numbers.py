@@ -18,9 +18,9 @@ from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.marks import Layer
 from pruning.structure.functions import plain_name
 
-_SHAPES = frozenset(
-    "view reshape unflatten split split_with_sizes getitem narrow layer_norm".split()
-)
+_VIEWS = frozenset("view reshape unflatten".split())
+_SPLITS = frozenset("split split_with_sizes".split())
+_SHAPES = _VIEWS | _SPLITS | frozenset("getitem narrow layer_norm channel_shuffle".split())
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Numbers(TorchFunctionMode):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any
     ) -> Iterator[tuple[Number, Layer]]:
         given, rest = args[0], (*args[1:], *kwargs.values())
-        if name in ("view", "reshape", "unflatten"):
+        if name in _VIEWS:
             dims = _flat(rest)
             if name == "unflatten":
                 first = int(dims[0]) % given.dim()
                 dims = [0] * first + dims[1:]
             for dim, number in enumerate(dims):
                 yield from self._along(number, out, dim)
-        elif name in ("split", "split_with_sizes"):
+        elif name in _SPLITS:
             dim = kwargs.get("dim", args[2] if len(args) > 2 else 0)
             sizes = args[1] if len(args) > 1 else next(iter(kwargs.values()))
             many = sizes if isinstance(sizes, (list, tuple)) else [sizes]
@@ -84,6 +84,10 @@ class Numbers(TorchFunctionMode):
                 for number in (piece.start, piece.stop) if isinstance(piece, slice) else ():
                     if isinstance(number, Number) and 0 < number < given.shape[dim]:
                         yield from self._along(number, given.narrow(dim, 0, int(number)), dim)
+        elif name == "channel_shuffle" and isinstance(rest[0], Number):
+            for layer in self._ledger.memory.layers(given):
+                if layer.shape[1] > 1:
+                    yield rest[0], layer.transpose(0, 1).reshape(int(rest[0]), -1)
         elif name == "narrow":
             yield from self._along(args[3], out, args[1])
         elif name == "layer_norm":
@@ -95,7 +99,7 @@ class Numbers(TorchFunctionMode):
         if isinstance(number, Number) and tensor.shape[dim] == number:
             for layer in self._ledger.memory.layers(tensor):
                 if layer.shape[dim] > 1:
-                    yield number, layer.movedim(dim, 0).reshape(layer.shape[dim], -1)[:, 0]
+                    yield number, layer.movedim(dim, 0)
 
 
 @contextmanager
@@ -103,8 +107,9 @@ def owned(model: nn.Module) -> Iterator[None]:
     """The numbers of a model's modules know whose they are in here."""
     before: list[tuple[nn.Module, str, Any]] = []
     for name, module in model.named_modules():
-        if type(module).__module__.startswith("torch.nn."):
-            continue  # they are told by their weights
+        theirs = type(module).__module__.startswith("torch.nn.")
+        if theirs and any(p is not None for p in module._parameters.values()):
+            continue  # those of torch's layers are told by their weights
         for key, value in list(vars(module).items()):
             if (new := _owned(value, Owner(name, key))) is not value:
                 before.append((module, key, value))

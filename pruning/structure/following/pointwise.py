@@ -23,6 +23,28 @@ def _pointwise(call: Call) -> Sequence[Layer]:
     return combine(call, given, "norm")
 
 
+@rule(
+    "zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones"
+)
+@rule("new_empty new_full empty_strided new_empty_strided bernoulli_p affine_grid_generator")
+def _made_alike(call: Call) -> Sequence[Layer]:
+    """Only the shape, the type or the place of the tensor counts, which is no channel's value."""
+    return []
+
+
+@rule("glu")
+def _gate(call: Call) -> Sequence[Layer]:
+    """The halves along a dimension, column by column."""
+    value = call.args["self"]
+    dim = int(call.args.get("dim", -1)) % value.dim()
+    found: list[Layer] = []
+    for layer in call.layers(value):
+        halves = layer.chunk(2, dim) if layer.shape[dim] > 1 else (layer,)
+        call.ledger.tie(halves[0], halves[-1])
+        found.append(both(halves[0], halves[-1]))
+    return found
+
+
 @rule("_prelu_kernel")
 def _prelu(call: Call) -> Sequence[Layer]:
     return combine(call, call.given, "produce")

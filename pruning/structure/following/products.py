@@ -9,12 +9,11 @@ from torch import Tensor
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, lies_along, narrow
 from pruning.structure.following.pointwise import merge, spread
-from pruning.structure.reasons import computed
 
 SUMMED = "it is summed over channels with numbers that are no weights"
 
 
-@rule("mm bmm mv dot matmul addmm baddbmm addbmm addmv linear")
+@rule("mm bmm mv dot vdot matmul addmm baddbmm addbmm addmv linear")
 def _matrix_product(call: Call) -> Sequence[Layer]:
     sides = [t for name, t in call.args.items() if isinstance(t, Tensor)]
     bias = sides[0] if call.name.startswith(("add", "badd")) else None
@@ -40,8 +39,12 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
     fixed = [call.is_weight(one), call.is_weight(other)]
     if fixed[1] and other.dim() > 1 and other.shape[-1] == 1:
         right = call.weight_layers(other, -1)
-    for layers, free, weight in ((read_left, left, fixed[0]), (read_right, right, fixed[1])):
-        if weight and not all(fixed):
+    # of two weights the second one is that of a layer: the first are learned queries, or such
+    for layers, free, weight in (
+        (read_left, left, fixed[0] and not fixed[1]),
+        (read_right, right, fixed[1]),
+    ):
+        if weight:
             for layer in layers:
                 call.ledger.play(layer, "consume")
             for layer in free:
@@ -49,7 +52,7 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
     if not call.layers(other if fixed[0] else one) and any(fixed):
         passed = []  # data: the network's input
     else:
-        passed = contract(call, [x.transpose(-1, -2) for x in read_left], read_right, all(fixed))
+        passed = contract(call, [x.transpose(-1, -2) for x in read_left], read_right)
     both = merge(call.ledger, [*left, *passed], right)
     if one.dim() == 1:
         both = [layer.squeeze(-2) for layer in both]
@@ -58,16 +61,8 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
     return both
 
 
-def contract(
-    call: Call, ones: Sequence[Layer], others: Sequence[Layer], fixed: bool = False
-) -> list[Layer]:
-    """Tie what is summed over, along dimension -2; the layers of what is left of it.
-
-    fixed: both are computed from weights, so that less of them would be another weight.
-    """
-    if fixed:
-        call.ledger.taint([*ones, *others], computed(call.module))
-        return []
+def contract(call: Call, ones: Sequence[Layer], others: Sequence[Layer]) -> list[Layer]:
+    """Tie what is summed over, along dimension -2; the layers of what is left of it."""
     rest: list[Layer] = []
     left = list(others)
     for one in ones:

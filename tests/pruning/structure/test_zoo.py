@@ -21,17 +21,8 @@ from benchmarks.zoo import NETWORKS
 from pruning.errors import InputError
 from pruning.structure import Network
 
-PARAMETRIZED = "input and output axes of one tensor collide in the tracer"
 KNOWN = {
-    "keeps_a_penalty": "copies keep the graph of what a module remembers",
     "scripted": "its modules take no hooks",
-    "weight_norm": PARAMETRIZED,
-    "weight_norm_everywhere": PARAMETRIZED,
-    "spectral_norm": PARAMETRIZED,
-    "spectral_norm_of_old": PARAMETRIZED,
-    "orthogonal": PARAMETRIZED,
-    "random_in_evaluation": "the cause is not named",
-    "shuffled_and_clamped": "the proof is fooled: outputs that saturate hide a wrong cut",
 }
 """What fails today, and why: whoever mends it takes its line away."""
 
