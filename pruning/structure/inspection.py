@@ -52,9 +52,6 @@ OWN = Reason("no unit was found in it: its weights, or what they make, go where 
 _KEPT: dict[type[nn.Module], str] = {
     nn.LayerNorm: "has the width of what it averages over, which stays",
     nn.GroupNorm: "has the width of what it averages over, which stays",
-    nn.MultiheadAttention: "keeps its heads",
-    nn.RNNBase: "keeps its state: recurrent layers are not cut",
-    nn.Embedding: "is cut only together with a layer that it is added to",
 }
 
 _WIDTHS: dict[type[nn.Module], str] = {

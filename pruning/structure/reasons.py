@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from pruning.structure.copies import first_line
 
@@ -26,41 +25,12 @@ class Reason:
 PROTECTED = Reason("protected")
 OUTPUT = Reason("its units are the network's output")
 UNREAD = Reason("nothing was found that reads its units: they count as the network's output")
-LOST = Reason(
-    "its units are lost sight of behind a reshape, split, shuffle or permutation of channels"
-)
 UNTRACED = Reason("the network cannot be followed as a whole")
 RESHAPED = Reason("the shape of the network's output changes with its units")
 COUNTED = Reason(
     "what reads its units depends on how many there are, or in which order: a mean, softmax or "
     "norm over channels in the code, a shuffle"
 )
-
-MIXERS: dict[type[nn.Module], str] = {
-    nn.LayerNorm: "averages over all of its units",
-    nn.GroupNorm: "averages over groups of its units",
-    nn.MultiheadAttention: "splits its units into heads",
-    nn.LSTM: "reads its units through gates, which are not followed",
-}
-"""Layers behind which no unit can go, and why."""
-
-
-def mixed(name: str, module: nn.Module) -> Reason:
-    """Its units are read by one of the mixers."""
-    does = next(does for kind, does in MIXERS.items() if isinstance(module, kind))
-    return Reason(f"a {type(module).__name__} {does}", name)
-
-
-def computed(tensor: str) -> Reason:
-    """Its weights are no parameters."""
-    return Reason(
-        "its weights are computed from other parameters (weight_norm, a parametrization)", tensor
-    )
-
-
-def narrowing(name: str) -> Reason:
-    """A grouped convolution that is taken for a depthwise one."""
-    return Reason("a grouped convolution makes one channel of several", name)
 
 
 def failing(error: Exception) -> Reason:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,7 @@ class Call:
     ledger: Ledger
     module: str
     run: Callable[..., Any]
+    _layers: dict[int, list[Layer]] = field(default_factory=dict)
 
     @cached_property
     def given(self) -> list[Tensor]:
@@ -42,7 +43,11 @@ class Call:
 
     def layers(self, tensor: Tensor | None) -> list[Layer]:
         """The marks of a tensor that went in."""
-        return [] if tensor is None else self.ledger.memory.layers(tensor)
+        if tensor is None:
+            return []
+        if id(tensor) not in self._layers:
+            self._layers[id(tensor)] = self.ledger.memory.layers(tensor)
+        return self._layers[id(tensor)]
 
     def weight_layers(self, weight: Tensor, dim: int) -> list[Layer]:
         """Those of a weight's layers that lie along a dimension, of one entry too."""

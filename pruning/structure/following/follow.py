@@ -71,15 +71,16 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         changed = func._schema.is_mutable
         if torch.Tag.inplace_view in func.tags:
             return
-        self._ledger.grids.extend(grids(call))
+        if call.given and not memory.is_weight(call.given[0]):
+            self._ledger.grids.extend(grids(call))
         if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
             return
-        known = [one for one in call.given if memory.layers(one)]
+        known = [one for one in call.given if call.layers(one)]
         if not known and not changed:
             return
         handle = rule_for(func, call.name)
         if handle is None:
-            found = [layer for one in known for layer in memory.layers(one)]
+            found = [layer for one in known for layer in call.layers(one)]
             call.taint(found, f"{UNKNOWN}: {call.name}")
             return
         if not changed and call.given and all(memory.is_weight(one) for one in call.given):

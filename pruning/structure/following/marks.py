@@ -88,25 +88,27 @@ class Memory:
 
     def _of_leaf(self, tensor: Tensor) -> list[Layer]:
         leaf, firsts = self._leaves[_key(tensor)]
-        axes = {
+        marks = {
             dim: torch.arange(first + 1, first + 1 + size, dtype=torch.int32)
             for dim, (first, size) in enumerate(zip(firsts, leaf.shape, strict=True))
             if size > 1
         }
-        places = {dim: _place(leaf, dim, tensor) for dim in axes}
-        if tensor.numel() == leaf.numel() and None not in places.values():
+        places = _places(leaf, tensor)
+        if places is not None:
             return [
-                axis.view([-1 if d == places[dim] else 1 for d in range(tensor.dim())])
-                for dim, axis in axes.items()
+                marks[dim][start : start + tensor.shape[at]].view(
+                    [-1 if d == at else 1 for d in range(tensor.dim())]
+                )
+                for dim, (at, start) in places.items()
             ]
         found = []
-        for dim, axis in axes.items():
+        for dim, axis in marks.items():
             whole = axis.view([-1 if d == dim else 1 for d in range(leaf.dim())])
             flat = torch.zeros(_extent(leaf), dtype=torch.int32)
             flat.as_strided(leaf.shape, leaf.stride()).copy_(whole.expand(leaf.shape))
             offset = tensor.storage_offset() - leaf.storage_offset()
             found.append(narrow(flat.as_strided(tensor.shape, tensor.stride(), offset)))
-        return found
+        return [layer for layer in found if layer.numel() > 1]
 
 
 def narrow(layer: Layer) -> Layer:
@@ -161,10 +163,23 @@ def _extent(tensor: Tensor) -> int:
     return 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
 
 
-def _place(leaf: Tensor, dim: int, view: Tensor) -> int | None:
-    """Where a dimension of a leaf lies in a view of it that only permutes dimensions."""
-    size = leaf.shape[dim]
-    alike = [
-        d for d in range(view.dim()) if (view.shape[d], view.stride(d)) == (size, leaf.stride(dim))
-    ]
-    return alike[0] if len(alike) == 1 else None
+def _places(leaf: Tensor, view: Tensor) -> dict[int, tuple[int, int]] | None:
+    """Leaf dimension -> where it lies in a view of it, and from which entry on.
+
+    Only of a view that slices, selects, permutes or repeats; None if it does anything else.
+    """
+    rest = int(view.storage_offset() - leaf.storage_offset())
+    found: dict[int, tuple[int, int]] = {}
+    for dim in sorted(range(leaf.dim()), key=leaf.stride, reverse=True):
+        if leaf.shape[dim] == 1:
+            continue
+        start, rest = divmod(int(rest), leaf.stride(dim))
+        alike = [
+            d for d in range(view.dim()) if view.shape[d] > 1 and view.stride(d) == leaf.stride(dim)
+        ]
+        if len(alike) == 1 and start + view.shape[alike[0]] <= leaf.shape[dim]:
+            found[dim] = alike[0], start
+        elif alike:
+            return None
+    moving = sum(n > 1 and s > 0 for n, s in zip(view.shape, view.stride(), strict=True))
+    return dict(sorted(found.items())) if len(found) == moving and not rest else None

@@ -1,4 +1,4 @@
-"""Widths that a model's code keeps as numbers: ``self.num_heads`` in ``x.view(n, -1, self.num_heads)``.
+"""Widths that a model's code keeps as numbers: ``self.heads`` in ``x.view(n, -1, self.heads)``.
 
 While a forward pass is followed, the whole numbers that modules hold know whose they are. Where one
 comes up in a shape, or as the size of a part, it counts channels, and has to follow when some go.

@@ -87,12 +87,27 @@ def test_tied_weights_are_tied_both_ways() -> None:
     assert ("two.weight", 0) not in found
 
 
-def test_transformers_lose_hidden_units_only() -> None:
-    for name, refused in (("vit_b_16", "conv_proj"), ("convnext_tiny", "features.0.0")):
-        model, x = build(name)
-        units = trace_units(model, x, verify=False)
-        assert "LayerNorm" in units.refused[refused]
-        assert all(s.role != "norm" for g in units.groups for s in g.slices)
+def test_transformers_lose_hidden_units_heads_and_their_stream() -> None:
+    model, x = build("vit_b_16")
+    units = trace_units(model, x, verify=False)
+    sizes = dict(zip(units.layout.names, units.layout.sizes, strict=True))
+    block = "encoder.layers.encoder_layer_0"
+    assert sizes["conv_proj"] == 768
+    assert sizes[f"{block}.self_attention"] == 12
+    assert sizes[f"{block}.mlp.0"] == 3072
+    stream = roles(units, "conv_proj")
+    assert stream[f"{block}.ln_1.weight", 0] == "norm"
+    assert stream["class_token", 2] == stream["encoder.pos_embedding", 2] == "norm"
+    assert stream[f"{block}.self_attention.in_proj_weight", 1] == "consume"
+    assert units.taken_together
+    assert [(c.module, c.attribute, len(c.rows)) for c in units.counts] == [("", "hidden_dim", 768)]
+
+
+def test_norms_over_channels_leave_out_what_is_gone() -> None:
+    model, x = build("convnext_tiny")
+    units = trace_units(model, x, verify=False)
+    assert list(units.refused) == ["classifier.2"]
+    assert roles(units, "features.0.0")["features.0.1.weight", 0] == "norm"
 
 
 def test_hard_coded_view_is_refused() -> None:
@@ -102,23 +117,28 @@ def test_hard_coded_view_is_refused() -> None:
     assert "\n" not in units.refused["wide.0"]
 
 
-def test_channel_shuffle_is_refused() -> None:
+def test_a_channel_shuffle_loses_the_same_of_each_group() -> None:
     units = trace_units(Shuffle(), X)
-    assert "free.0" in units.layout.names
-    assert "stem.0" in units.refused
-    with pytest.raises(UntraceableError, match="ShuffleNetV2"):
-        trace_units(torchvision.models.shufflenet_v2_x0_5(), torch.randn(1, 3, 32, 32))
+    sizes = dict(zip(units.layout.names, units.layout.sizes, strict=True))
+    assert sizes["stem.0"] == 3
+    (stem,) = (g for g in units.groups if g.name == "stem.0")
+    assert stem.slices[0].unit.tolist() == [0, 1, 2] * 4
+    small = torchvision.models.shufflenet_v2_x0_5()
+    assert list(trace_units(small, torch.randn(1, 3, 32, 32)).refused) == ["fc"]
 
 
-def test_gate_of_halves_is_refused() -> None:
+def test_halves_of_a_gate_go_together() -> None:
     units = trace_units(Gated(), X)
-    assert units.layout.names == ("free",)
-    assert "stem" in units.refused
+    assert units.layout.names == ("stem", "free")
+    (stem,) = (g for g in units.groups if g.name == "stem")
+    half = stem.size
+    assert stem.slices[0].unit.tolist() == [*range(half), *range(half)]
 
 
-def test_mean_over_channels_is_refused() -> None:
-    with pytest.raises(UntraceableError, match="a mean, softmax or norm over channels"):
-        trace_units(Averaged(), X)
+def test_a_mean_over_channels_leaves_out_what_is_gone() -> None:
+    units = trace_units(Averaged(), X)
+    assert units.taken_together
+    assert "stem.0" in units.layout.names
 
 
 def test_protected_layers_stay() -> None:
@@ -134,13 +154,17 @@ class Fails(nn.Linear):
         raise RuntimeError("no such thing\nsecond line")
 
 
+class Running(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cumsum(-1)
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
         (nn.Linear(8, 3), "output"),
         (nn.Sequential(nn.Flatten(), nn.ReLU()), "no layer"),
-        (nn.Sequential(nn.Linear(8, 4), nn.LayerNorm(4), nn.Linear(4, 2)), "LayerNorm"),
-        (nn.Sequential(nn.Conv1d(1, 4, 1), nn.GroupNorm(2, 4), nn.Conv1d(4, 2, 1)), "GroupNorm"),
+        (nn.Sequential(nn.Linear(8, 4), Running(), nn.Linear(4, 2)), "cumsum"),
         (Fails(8, 3), "no such thing"),
         (nn.LSTM(8, 4, batch_first=True), "LSTM"),
     ],
@@ -152,14 +176,27 @@ def test_nothing_prunable(model: nn.Module, reason: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_parametrized_weights_are_refused() -> None:
+def test_order_counts_in_a_running_sum() -> None:
+    model = nn.Sequential(nn.Linear(8, 6), Running(), nn.Linear(6, 5), nn.Linear(5, 2))
+    units = trace_units(model, torch.randn(2, 8))
+    assert units.layout.names == ("2",)
+    assert units.refused["0"] == "a cumsum over channels in the code (1)"
+
+
+def test_whole_groups_of_a_norm_go() -> None:
+    model = nn.Sequential(nn.Conv1d(1, 8, 1), nn.GroupNorm(4, 8), nn.ReLU(), nn.Conv1d(8, 2, 1))
+    units = trace_units(model, torch.randn(2, 1, 8))
+    assert units.layout.sizes == (4,)
+    assert units.groups[0].slices[0].unit.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_parametrized_weights_are_units() -> None:
     model = nn.Sequential(
         nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 6), nn.Linear(6, 2)
     )
     nn.utils.parametrizations.weight_norm(model[1])
     units = trace_units(model, X)
-    assert units.layout.names == ("3",)
-    assert "1" in units.refused or "computed" in str(units.refused)
+    assert units.layout.names == ("1", "3")
 
 
 def test_model_and_random_state_are_untouched() -> None:
