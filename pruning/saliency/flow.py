@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from pruning.structure.copies import as_args, copy_model, first_samples, tensors_in
+from pruning.structure.copies import as_args, copy_model, first_samples, map_tensors, tensors_in
 from pruning.structure.layout import Ints
 from pruning.structure.network import Network
 
@@ -39,10 +39,7 @@ class Flow:
         self._parameters = dict(self._twin.named_parameters())
         device = next(self._twin.parameters()).device
         args = first_samples(as_args(network.example_input), 1)
-        self._ones = tuple(
-            _positive(torch.ones_like(a, device=device)) if isinstance(a, Tensor) else a
-            for a in args
-        )
+        self._ones = map_tensors(args, lambda a: _positive(torch.ones_like(a, device=device)))
 
     def through(self) -> npt.NDArray[np.float64]:
         """The flow through each unit's weights and biases; [alive units], not negative."""

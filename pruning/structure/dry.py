@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pruning.structure.copies import as_args, copy_model, first_samples
+from pruning.structure.copies import Example, as_args, copy_model, first_samples, map_tensors
 
 T = TypeVar("T")
 
 
 def dry_run(
     model: nn.Module,
-    example_input: Tensor | tuple[Any, ...],
+    example_input: Example,
     run: Callable[[nn.Module, tuple[Any, ...]], T],
     samples: int = 1,
 ) -> T:
@@ -28,7 +28,7 @@ def dry_run(
     with torch.no_grad():
         try:
             bare = copy_model(model, lambda t: torch.empty_like(t, device="meta"))
-            return run(bare, tuple(a.to("meta") if isinstance(a, Tensor) else a for a in args))
+            return run(bare, map_tensors(args, lambda t: t.to("meta")))
         except Exception:
             with torch.random.fork_rng():
                 return run(copy_model(model, lambda t: t.clone()), args)

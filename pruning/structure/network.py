@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.actions import Mask
 from pruning.structure.aside import Sample
-from pruning.structure.copies import copy_model, named_tensors, same_structure
+from pruning.structure.copies import Example, copy_model, named_tensors, same_structure
 from pruning.structure.cost import Cost, measure
 from pruning.structure.layout import Bools, Ints, Layout
 from pruning.structure.masks import masks_for, set_to_zero
@@ -32,7 +32,7 @@ class Network:
 
     Args:
         model: the dense network.
-        example_input: a batch it accepts, or a tuple of forward's arguments.
+        example_input: a batch it accepts, a tensor or a mapping, or a tuple of forward's arguments.
         optimizers: any torch optimizer over its parameters but LBFGS, or several, or None.
         protect: names of modules whose output channels must stay.
         units: the trace of an equal network, to save tracing it again.
@@ -47,7 +47,7 @@ class Network:
     def __init__(
         self,
         model: nn.Module,
-        example_input: Tensor | tuple[Any, ...],
+        example_input: Example,
         optimizers: Optimizers = None,
         *,
         protect: Collection[str] = (),
@@ -79,8 +79,8 @@ class Network:
         return self.units.layout
 
     @property
-    def example_input(self) -> Tensor | tuple[Any, ...]:
-        """A batch the model accepts, or a tuple of forward's arguments."""
+    def example_input(self) -> Example:
+        """A batch the model accepts, a tensor or a mapping, or a tuple of forward's arguments."""
         return self._example_input
 
     @property
