@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pruning.structure.copies import Example, as_args, copy_model, first_samples, map_tensors
+from pruning.structure.wrappers import uncompiled
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ def dry_run(
     on its own device; random states are as before afterwards.
     """
     args = first_samples(as_args(example_input), samples)
-    with torch.no_grad():
+    with torch.no_grad(), uncompiled():
         try:
             bare = copy_model(model, lambda t: torch.empty_like(t, device="meta"))
             return run(bare, map_tensors(args, lambda t: t.to("meta")))

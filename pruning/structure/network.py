@@ -22,6 +22,7 @@ from pruning.structure.shrink import shrink
 from pruning.structure.sums import UnitSums, Values
 from pruning.structure.trace import trace_units
 from pruning.structure.units import Role, Slice, Units
+from pruning.structure.wrappers import unwrapped
 
 
 class Network:
@@ -31,7 +32,7 @@ class Network:
     `group_mean`) is a vector over the alive ones in order of their ids, on the model's device.
 
     Args:
-        model: the dense network.
+        model: the dense network; of one that is compiled, or in DataParallel, what is wrapped.
         example_input: a batch it accepts, a tensor or a mapping, or a tuple of forward's arguments.
         optimizers: any torch optimizer over its parameters but LBFGS, or several, or None.
         protect: names of modules whose output channels must stay.
@@ -53,7 +54,10 @@ class Network:
         protect: Collection[str] = (),
         units: Units | None = None,
     ) -> None:
-        self.model = model
+        given, self.model = model, unwrapped(model)
+        self.wrapped = given is not self.model or self.model._compiled_call_impl is not None
+        """Whether forward passes are compiled, or those of replicas: no hook of ours sees them."""
+        model = self.model
         self.optimizers = listed(optimizers)
         self.copies: list[nn.Module] = []
         """Networks that are cut alike, as `follow` found them."""

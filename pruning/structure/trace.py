@@ -26,6 +26,7 @@ from pruning.structure.scramble import scrambled_copy
 from pruning.structure.tracer import Tracer
 from pruning.structure.units import Group, Units, UntraceableError
 from pruning.structure.verify import refute
+from pruning.structure.wrappers import uncompiled, unwrapped
 
 
 def trace_units(
@@ -70,8 +71,9 @@ def find_units(
         UntraceableError: the model cannot be followed, or a part of it runs in training only.
         InputError: `protect` names no module of the model.
     """
+    model = unwrapped(model)
     _check_protect(model, protect)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), uncompiled():
         torch.default_generator.manual_seed(0)  # dropout in the step that is trained, and the like
         dense, args = _runnable(model, example_input)
         hidden = training_only(dense, args)
