@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from pruning.policies import OneShot
 from pruning.pruner import Pruner
+from pruning.structure.copies import Example
 from pruning.structure.cost import macs_by_module
 from pruning.structure.inspection import Layer, Part, layers, parts
 from pruning.structure.network import Network
@@ -85,7 +86,7 @@ def inspect(pruner: Pruner, policies: Iterable[OneShot]) -> Inspection:
 
 
 def without_units(
-    model: nn.Module, example_input: Tensor, why: str, protect: Collection[str] = ()
+    model: nn.Module, example_input: Example, why: str, protect: Collection[str] = ()
 ) -> Inspection:
     """A model of which nothing can be removed: why, in the whole and, if it is known, by layer."""
     try:

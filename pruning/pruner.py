@@ -22,6 +22,7 @@ from pruning.saliency.loss_scale import LossScale
 from pruning.saliency.steps import Steps, all_finite
 from pruning.saliency.watching import Pool, Watcher, own
 from pruning.structure.aside import Sample, untouched
+from pruning.structure.copies import Example
 from pruning.structure.feature_maps import unwatched
 from pruning.structure.inspection import summary
 from pruning.structure.layout import Layout
@@ -51,12 +52,13 @@ class Pruner:
     changes. A graph from before cannot be run backward again.
 
     optimizer: one, or a list of those that share the model, or None to train nothing.
-    example_input: one batch (a tensor), to trace the network with. epochs: length of the training,
-    for policies that ask for it. seed: of the training, for random policies. sample: a few batches
-    and the loss of a model on one of them, for what is measured beside training: gradients of the
-    untrained network, likelihoods. probes: to measure beside the policy's. protect: names of layers
-    that are never pruned. reference: where the policy ended that a control is compared with.
-    pool: of a float64 tensor, the mean over the processes that train the network together, weighted
+    example_input: one batch, a tensor or a mapping, or a tuple of forward's arguments, to trace the
+    network with. epochs: length of the training, for policies that ask for it. seed: of the
+    training, for random policies. sample: a few batches and the loss of a model on one of them, for
+    what is measured beside training: gradients of the untrained network, likelihoods. probes: to
+    measure beside the policy's. protect: names of layers that are never pruned. reference: where
+    the policy ended that a control is compared with. pool: of a float64 tensor, the mean over the
+    processes that train the network together, weighted
     by the part of every batch that each of them sees. Gradients are taken to be of whole batches.
     initialise: what gives the layers of a network that begins anew their weights, after torch's own
     initialisation. scaler: the loop's GradScaler, so that gradients are measured without its scale;
@@ -71,7 +73,7 @@ class Pruner:
         optimizer: Optimizers,
         policy: Policy | None = None,
         *,
-        example_input: Tensor,
+        example_input: Example,
         epochs: int | None = None,
         seed: int = 0,
         sample: Sample | None = None,

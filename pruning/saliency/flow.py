@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from pruning.structure.copies import as_args, copy_model, first_samples, tensors_in
+from pruning.structure.copies import as_args, copy_model, first_samples, map_tensors, tensors_in
 from pruning.structure.layout import Ints
 from pruning.structure.network import Network
+from pruning.structure.wrappers import uncompiled
 
 _BY_INPUT = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.RMSNorm)
 
@@ -39,15 +40,12 @@ class Flow:
         self._parameters = dict(self._twin.named_parameters())
         device = next(self._twin.parameters()).device
         args = first_samples(as_args(network.example_input), 1)
-        self._ones = tuple(
-            _positive(torch.ones_like(a, device=device)) if isinstance(a, Tensor) else a
-            for a in args
-        )
+        self._ones = map_tensors(args, lambda a: _positive(torch.ones_like(a, device=device)))
 
     def through(self) -> npt.NDArray[np.float64]:
         """The flow through each unit's weights and biases; [alive units], not negative."""
         weights = tuple(self._parameters.values())
-        with torch.enable_grad():
+        with torch.enable_grad(), uncompiled():
             outputs = [t for t in tensors_in(self._twin(*self._ones)) if t.is_floating_point()]
             result = torch.stack([output.sum() for output in outputs]).sum()
             slopes = torch.autograd.grad(result, weights, allow_unused=True, materialize_grads=True)

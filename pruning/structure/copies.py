@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pruning.structure.computed import is_own
 
 _HOOKS = (
     "_forward_hooks",
@@ -26,8 +29,10 @@ _HOOKS = (
 def copy_model(model: nn.Module, tensor: Callable[[Tensor], Tensor]) -> nn.Module:
     """A copy in eval mode whose parameters and buffers are `tensor(old)`, shared where they were.
 
-    No memory is copied unless `tensor` does. Hooks are left behind, so running the copy has no side
-    effects. Parameters of the copy do not require gradients.
+    So are tensors that modules keep of their last forward pass, wherever they keep them. No memory
+    is copied unless `tensor` does. Running the copy has no side effects: users' hooks are left
+    behind, and what it is given stays as it is, though the network may work in place. Parameters of
+    the copy do not require gradients.
     """
     # deepcopy takes what stands in its memo, by id, instead of copying: our tensors, and no hooks,
     # as running the copy would call the user's.
@@ -37,10 +42,44 @@ def copy_model(model: nn.Module, tensor: Callable[[Tensor], Tensor]) -> nn.Modul
     for b in model.buffers():
         memo[id(b)] = tensor(b.detach())
     for module in model.modules():
-        for hooks in _HOOKS:
-            if (held := getattr(module, hooks, None)) is not None:
-                memo[id(held)] = OrderedDict()
-    return copy.deepcopy(model, memo).eval()
+        for name in _HOOKS:
+            if (held := getattr(module, name, None)) is not None:
+                memo[id(held)] = OrderedDict((k, hook) for k, hook in held.items() if is_own(hook))
+    with _Detaching(tensor):
+        twin = copy.deepcopy(model, memo).train().eval()  # ends caches, as `begin_anew`
+    twin.register_forward_pre_hook(lambda _, args: map_tensors(args, torch.clone))
+    return twin
+
+
+class _Detaching(TorchFunctionMode):
+    """Deep copies of tensors are `tensor(old)`: torch itself copies none that is in a graph."""
+
+    def __init__(self, tensor: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._tensor = tensor
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is Tensor.__deepcopy__:
+            return self._tensor(args[0].detach())
+        return func(*args, **(kwargs or {}))
+
+
+def begin_anew(model: nn.Module) -> None:
+    """Drop what modules keep of their weights for evaluation, as caches of attention biases.
+
+    By their own rule: training begins by that. Modes are as before afterwards.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.train()
+    for module, training in modes:  # a module's own `train` reaches those in it, which come later
+        if module.training != training:
+            module.train(training)
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -98,22 +137,50 @@ def tensors_in(value: object) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from tensors_in(item)
-    elif is_dataclass(value):
+    elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             yield from tensors_in(getattr(value, field.name))
 
 
-def as_args(example_input: Tensor | tuple[Any, ...]) -> tuple[Any, ...]:
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same nested sequences, mappings and data classes, with `change(old)` for each tensor."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map_tensors(item, change) for item in value)
+    if isinstance(value, MutableMapping):
+        new = copy.copy(value)
+        new.update({key: map_tensors(item, change) for key, item in value.items()})
+        return new
+    if is_dataclass(value) and not isinstance(value, type):
+        twin: Any = copy.copy(value)
+        for field in fields(value):
+            # as a frozen one's own methods do
+            object.__setattr__(twin, field.name, map_tensors(getattr(value, field.name), change))
+        return twin
+    return value
+
+
+Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
+"""A batch that a model accepts, a tensor or a mapping, or a tuple of forward's arguments."""
+
+
+def as_args(example_input: Example) -> tuple[Any, ...]:
     """The positional arguments of the model's forward."""
     return tuple(example_input) if isinstance(example_input, (tuple, list)) else (example_input,)
 
 
 def first_samples(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    """The first samples of a batch; arguments whose first dimension is no batch are left whole."""
-    batch = next((a.shape[0] for a in args if isinstance(a, Tensor) and a.dim()), None)
-    return tuple(
-        a[:count] if isinstance(a, Tensor) and a.dim() and a.shape[0] == batch else a for a in args
-    )
+    """The first samples of a batch; tensors whose first dimension is no batch are left whole."""
+    batch = next((a.shape[0] for a in tensors_in(args) if a.dim()), None)
+
+    def first(tensor: Tensor) -> Tensor:
+        return tensor[:count] if tensor.dim() and tensor.shape[0] == batch else tensor
+
+    found: tuple[Any, ...] = map_tensors(args, first)
+    return found
 
 
 def first_line(error: BaseException | None) -> str:

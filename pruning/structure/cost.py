@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from pruning.structure.copies import Example
 from pruning.structure.dry import dry_run
 
 
@@ -25,7 +26,7 @@ class Cost:
     masked: int = 0
 
 
-def measure(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> tuple[int, int]:
+def measure(model: nn.Module, example_input: Example) -> tuple[int, int]:
     """(params, macs) of one sample, in evaluation mode.
 
     Counted by torch's own flop counter (convolutions, matrix products, attention), two flops a
@@ -35,7 +36,7 @@ def measure(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> tuple[
     return params, sum(macs_by_module(model, example_input).values())
 
 
-def macs_by_module(model: nn.Module, example_input: Tensor | tuple[Any, ...]) -> dict[str, int]:
+def macs_by_module(model: nn.Module, example_input: Example) -> dict[str, int]:
     """MACs of one sample that each module computes itself, not in modules within it.
 
     By the names of all modules that are called, of the model itself "".

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pruning.structure.copies import as_args, copy_model, first_samples
+from pruning.structure.copies import Example, as_args, copy_model, first_samples, map_tensors
+from pruning.structure.wrappers import uncompiled
 
 T = TypeVar("T")
 
 
 def dry_run(
     model: nn.Module,
-    example_input: Tensor | tuple[Any, ...],
+    example_input: Example,
     run: Callable[[nn.Module, tuple[Any, ...]], T],
     samples: int = 1,
 ) -> T:
@@ -25,10 +26,10 @@ def dry_run(
     on its own device; random states are as before afterwards.
     """
     args = first_samples(as_args(example_input), samples)
-    with torch.no_grad():
+    with torch.no_grad(), uncompiled():
         try:
             bare = copy_model(model, lambda t: torch.empty_like(t, device="meta"))
-            return run(bare, tuple(a.to("meta") if isinstance(a, Tensor) else a for a in args))
+            return run(bare, map_tensors(args, lambda t: t.to("meta")))
         except Exception:
             with torch.random.fork_rng():
                 return run(copy_model(model, lambda t: t.clone()), args)

@@ -34,12 +34,17 @@ class FeatureMaps:
     and if it is not ``unwatched``.
 
     network: its model gets two hooks, until ``close``. see: is shown every feature map with the
-    units of its channels, as ``owners`` tells them.
+    units of its channels, as ``owners`` tells them. Raises ValueError where none could be seen.
     """
 
     def __init__(
         self, network: Network, see: Callable[[Site, Ints, Tensor], Forewarn | None]
     ) -> None:
+        if network.wrapped:
+            raise ValueError(
+                "no feature maps of a model that is compiled or in DataParallel can be seen: take "
+                "a saliency of weights or gradients, or give the model itself and train that"
+            )
         self._network, self._see = network, see
         self._open: list[Tracker | None] = []
         self._of: object = None

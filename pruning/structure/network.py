@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.actions import Mask
 from pruning.structure.aside import Sample
-from pruning.structure.copies import copy_model, named_tensors, same_structure
+from pruning.structure.copies import Example, copy_model, named_tensors, same_structure
 from pruning.structure.cost import Cost, measure
 from pruning.structure.layout import Bools, Ints, Layout
 from pruning.structure.masks import masks_for, set_to_zero
@@ -22,6 +22,7 @@ from pruning.structure.shrink import shrink
 from pruning.structure.sums import UnitSums, Values
 from pruning.structure.trace import trace_units
 from pruning.structure.units import Role, Slice, Units
+from pruning.structure.wrappers import unwrapped
 
 
 class Network:
@@ -31,8 +32,8 @@ class Network:
     `group_mean`) is a vector over the alive ones in order of their ids, on the model's device.
 
     Args:
-        model: the dense network.
-        example_input: a batch it accepts, or a tuple of forward's arguments.
+        model: the dense network; of one that is compiled, or in DataParallel, what is wrapped.
+        example_input: a batch it accepts, a tensor or a mapping, or a tuple of forward's arguments.
         optimizers: any torch optimizer over its parameters but LBFGS, or several, or None.
         protect: names of modules whose output channels must stay.
         units: the trace of an equal network, to save tracing it again.
@@ -47,13 +48,16 @@ class Network:
     def __init__(
         self,
         model: nn.Module,
-        example_input: Tensor | tuple[Any, ...],
+        example_input: Example,
         optimizers: Optimizers = None,
         *,
         protect: Collection[str] = (),
         units: Units | None = None,
     ) -> None:
-        self.model = model
+        given, self.model = model, unwrapped(model)
+        self.wrapped = given is not self.model or self.model._compiled_call_impl is not None
+        """Whether forward passes are compiled, or those of replicas: no hook of ours sees them."""
+        model = self.model
         self.optimizers = listed(optimizers)
         self.copies: list[nn.Module] = []
         """Networks that are cut alike, as `follow` found them."""
@@ -79,8 +83,8 @@ class Network:
         return self.units.layout
 
     @property
-    def example_input(self) -> Tensor | tuple[Any, ...]:
-        """A batch the model accepts, or a tuple of forward's arguments."""
+    def example_input(self) -> Example:
+        """A batch the model accepts, a tensor or a mapping, or a tuple of forward's arguments."""
         return self._example_input
 
     @property

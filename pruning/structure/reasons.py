@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,31 @@ COUNTED = Reason(
     "what reads its units depends on how many there are, or in which order: a mean, softmax or "
     "norm over channels in the code, a shuffle"
 )
+
+
+def computed(tensor: str) -> Reason:
+    """Its weights are no parameters."""
+    return Reason(
+        "its weights are computed from other parameters (weight_norm, a parametrization)", tensor
+    )
+
+
+def told(reason: Reason, tensors: Iterable[str], names: Sequence[str]) -> Reason:
+    """Why units stay: that weights are computed, where that is what stood in the way.
+
+    tensors: that units lie in. names: of the modules whose weights are computed.
+    """
+    if reason in (PROTECTED, OUTPUT, RANDOM):
+        return reason
+    places = {part for place in (reason.at, *tensors) for part in _around(place)}
+    return next((computed(name) for name in names if name in places), reason)
+
+
+def _around(place: str) -> Iterator[str]:
+    """A tensor or module, and the modules around it, the innermost first."""
+    while place:
+        yield place
+        place = place.rpartition(".")[0]
 
 
 def failing(error: Exception) -> Reason:

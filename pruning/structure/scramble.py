@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from pruning.structure.copies import copy_model
+from pruning.structure.copies import begin_anew, copy_model
 
 
 def scrambled_copy(model: nn.Module, args: tuple[Any, ...], dtype: torch.dtype) -> nn.Module:
@@ -68,6 +68,7 @@ def scramble(
     finally:
         for hook in hooks:
             hook.remove()
+    begin_anew(model)
 
 
 def _drawn(p: Tensor, rng: torch.Generator) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from pruning.structure.copies import named_tensors, same_structure
+from pruning.structure.computed import recompute
+from pruning.structure.copies import begin_anew, named_tensors, same_structure
 from pruning.structure.cut import Cut, aligned, leaves, matching, shorten
 from pruning.structure.heads import narrow_attention
 from pruning.structure.layout import Bools
@@ -60,8 +61,10 @@ def shrink(
     for one in (model, *copies):
         for module in one.modules():
             if any(id(t) in changed for t in _own(module)):
+                recompute(module)
                 _refit(module)
         _recount(one, units, keep)
+        begin_anew(one)
 
 
 def _check(units: Units, alive: Bools, keep: Bools) -> None:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pruning.errors import InputError, nearest
+from pruning.structure.computed import with_computed
 from pruning.structure.copies import (
+    Example,
     as_args,
+    copy_model,
     first_line,
     first_samples,
+    map_tensors,
 )
 from pruning.structure.modes import training_only
+from pruning.structure.reasons import told
 from pruning.structure.scramble import scrambled_copy
 from pruning.structure.tracer import Tracer
-from pruning.structure.units import Units, UntraceableError
+from pruning.structure.units import Group, Units, UntraceableError
 from pruning.structure.verify import refute
+from pruning.structure.wrappers import uncompiled, unwrapped
 
 
 def trace_units(
     model: nn.Module,
-    example_input: Tensor | tuple[Any, ...],
+    example_input: Example,
     *,
     protect: Collection[str] = (),
     verify: bool = True,
@@ -43,7 +50,7 @@ def trace_units(
 
 def find_units(
     model: nn.Module,
-    example_input: Tensor | tuple[Any, ...],
+    example_input: Example,
     *,
     protect: Collection[str] = (),
     verify: bool = True,
@@ -55,7 +62,7 @@ def find_units(
 
     Args:
         model: the dense network, on any device.
-        example_input: a batch it accepts, or a tuple of forward's arguments.
+        example_input: a batch it accepts, a tensor or a mapping, or a tuple of forward's arguments.
         protect: names of modules whose output channels must stay.
         verify: prove every group by removing some of its units and comparing the outputs; groups
             that fail are refused.
@@ -64,8 +71,9 @@ def find_units(
         UntraceableError: the model cannot be followed, or a part of it runs in training only.
         InputError: `protect` names no module of the model.
     """
+    model = unwrapped(model)
     _check_protect(model, protect)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), uncompiled():
         torch.default_generator.manual_seed(0)  # dropout in the step that is trained, and the like
         dense, args = _runnable(model, example_input)
         hidden = training_only(dense, args)
@@ -79,7 +87,17 @@ def find_units(
             guilty = refute(dense, args, units)
             judged = (replace(g, reason=guilty.get(g.name)) for g in units.groups)
             units = Units.of((*judged, *units.stay), units.taken_together, units.counts)
-    return units
+    return _in_true_words(units, with_computed(dense))
+
+
+def _in_true_words(units: Units, computed: Sequence[str]) -> Units:
+    """With the cause in place of what came of it, where weights are computed."""
+
+    def own(group: Group) -> Group:
+        tensors = [s.tensor for s in group.slices]
+        return replace(group, reason=group.reason and told(group.reason, tensors, computed))
+
+    return replace(units, stay=tuple(map(own, units.stay)))
 
 
 def _check_protect(model: nn.Module, protect: Collection[str]) -> None:
@@ -89,22 +107,24 @@ def _check_protect(model: nn.Module, protect: Collection[str]) -> None:
             raise InputError(f"protect: the model has no module {name!r}{nearest(name, names)}")
 
 
-def _runnable(
-    model: nn.Module, example_input: Tensor | tuple[Any, ...]
-) -> tuple[nn.Module, tuple[Any, ...]]:
+def _runnable(model: nn.Module, example_input: Example) -> tuple[nn.Module, tuple[Any, ...]]:
     """A scrambled copy and an input that it accepts, in double precision if it can be."""
     rng = torch.Generator().manual_seed(1)
 
-    def sample(value: Any, dtype: torch.dtype) -> Any:
-        if not isinstance(value, Tensor):
-            return value
+    def sample(value: Tensor, dtype: torch.dtype) -> Tensor:
         if not value.is_floating_point():
             return value.detach().cpu()
         return torch.randn(value.shape, dtype=dtype, generator=rng)
 
+    try:
+        copy_model(model, lambda t: t)
+    except Exception as error:
+        raise UntraceableError(
+            f"{type(model).__name__} cannot be copied: {first_line(error)}"
+        ) from error
     fault: Exception | None = None
     for dtype in (torch.float64, torch.float32):
-        args = tuple(sample(a, dtype) for a in first_samples(as_args(example_input), 2))
+        args = map_tensors(first_samples(as_args(example_input), 2), partial(sample, dtype=dtype))
         try:
             return scrambled_copy(model, args, dtype), args
         except Exception as error:

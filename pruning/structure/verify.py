@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pruning.structure.change import change
-from pruning.structure.copies import copy_model, tensors_in
+from pruning.structure.copies import copy_model, map_tensors, tensors_in
 from pruning.structure.layout import Bools, Layout
 from pruning.structure.modes import training_fault
 from pruning.structure.reasons import RANDOM, UNSEEN, Reason, failing
@@ -152,7 +152,7 @@ class _Proof:
 
 
 def _on_meta(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(a.to("meta") if isinstance(a, Tensor) else a for a in args)
+    return tuple(map_tensors(a, lambda t: t.to("meta")) for a in args)
 
 
 def _patterns(layout: Layout, chosen: Sequence[int]) -> list[Bools]:
