@@ -64,7 +64,7 @@ test-oldest: .venv-oldest/.installed
 	.venv-oldest/bin/python -m pip install -q -c constraints.txt uv
 	grep -vE '^(torch|torchvision|triton|setuptools|nvidia-.*|cuda-.*)==' constraints.txt > .venv-oldest/constraints.txt
 	.venv-oldest/bin/uv pip install -q --python .venv-oldest/bin/python -c .venv-oldest/constraints.txt \
-		torch==2.11.0 torchvision==0.26.0 gpytorch torch-pruning pydantic safetensors scikit-learn \
+		torch==2.11.0 torchvision==0.26.0 gpytorch pydantic safetensors scikit-learn \
 		pytest pytest-timeout
 	touch $@
 
@@ -81,7 +81,7 @@ wheels:
 	$(PYTHON) -m pip download -q --no-deps --only-binary=:all: --python-version $(WHEEL_PYTHON) \
 		--implementation cp --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 \
 		-d .wheels -c constraints.txt \
-		torch-pruning pydantic pydantic-core annotated-types typing-inspection safetensors
+		pydantic pydantic-core annotated-types typing-inspection safetensors
 
 clean:
 	rm -rf $(VENV) .venv-oldest .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

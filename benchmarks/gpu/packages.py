@@ -16,7 +16,6 @@ from pathlib import Path
 
 WHEELS = Path(".wheels")
 CARRIED = {
-    "torch_pruning": "torch-pruning",
     "pydantic": "pydantic",
     "pydantic_core": "pydantic-core",
     "annotated_types": "annotated-types",

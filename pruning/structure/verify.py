@@ -1,8 +1,7 @@
 """Proof of a trace: remove units for real and compare with the dense network that ignores them.
 
-A trace is made from a graph that does not know what functions compute: whatever torch-pruning does
-not know it takes for element-wise. A mean over channels, a width written into ``view`` and a chunk
-get through the tracer and are found here.
+A trace is read off one forward pass, and knows neither what code does with a width (``c // heads``)
+nor whether a rule of ours is wrong. Both are found here.
 
 Kept true: no unit goes from a user's network unless removals from its group gave, on a copy, what
 the dense network gives with zeros where their units are read. Compared are the outputs, and what
@@ -158,9 +157,8 @@ def _on_meta(args: tuple[Any, ...]) -> tuple[Any, ...]:
 def _patterns(layout: Layout, chosen: Sequence[int]) -> list[Bools]:
     """What stays of the chosen groups: a random part, and then without its own first third.
 
-    The halves of a group that are tied by a split or a chunk lose unequal numbers. Torch-pruning
-    has been seen to take the two parts of a chunk for each other, which the same places in both do
-    not show.
+    The halves of a group that are tied by a split or a chunk lose unequal numbers: two parts of a
+    chunk taken for each other would not show where both lose the same places.
     """
     rng = np.random.default_rng(0)
     some = np.ones(layout.total, dtype=np.bool_)

@@ -84,10 +84,8 @@ def rule(names: str) -> Callable[[Rule], Rule]:
 
 
 def rule_for(func: torch._ops.OpOverload, name: str) -> Rule | None:
-    """The rule of an operation: its own, or that of its kind, as torch has them tagged."""
-    tagged = {torch.Tag.pointwise: "pointwise", torch.Tag.reduction: "reduction"}
-    kinds = (kind for tag, kind in tagged.items() if tag in func.tags)
-    return RULES.get(name) or RULES.get(next(kinds, ""))
+    """The rule of an operation: its own, or that of all that torch has tagged as pointwise."""
+    return RULES.get(name) or RULES.get("pointwise" if torch.Tag.pointwise in func.tags else "")
 
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:

@@ -21,7 +21,8 @@ TAKEN = (
 """Those for which a unit left out is nothing but that."""
 
 
-@rule("reduction argmax argmin argsort topk kthvalue median mode aminmax nanmedian")
+@rule(f"{TAKEN} all any argmax argmin argsort topk kthvalue median mode aminmax nanmedian")
+@rule("count_nonzero nansum")
 def _reduction(call: Call) -> Sequence[Layer]:
     value = call.given[0]
     over = dims_of(call.args, value.dim())
