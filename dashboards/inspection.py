@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pruning.inspection import Cut, Inspection
+from pruning.policies.one_shot import COMPARED
 from pruning.structure.inspection import Layer, Part
 from sweeps.planning.inspecting import Inspected
 
@@ -194,9 +195,10 @@ def _setting(cut: Cut, name: str) -> str:
 
 
 def _warnings(cuts: Sequence[Cut], labels: Sequence[str]) -> list[str]:
-    """The first of each cut's, and how many more there are."""
+    """The first of each cut's, and how many more there are; no advice to do what is being done."""
+    advice = COMPARED if {"global", "layer"} <= {cut.policy.scope for cut in cuts} else ""
     return [
-        f"{label}: {cut.warnings[0]}"
+        f"{label}: {cut.warnings[0].replace(advice, '')}"
         + (f", and {len(cut.warnings) - 1} more such" if len(cut.warnings) > 1 else "")
         for label, cut in zip(labels, cuts, strict=True)
         if cut.warnings

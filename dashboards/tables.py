@@ -128,7 +128,7 @@ def standing(stands: Standing) -> list[Table | str]:
     """What is saved, and the figures of the front."""
     ways = ", ".join(f"{name} ({way})" for name, way in stands.objectives.items())
     told: list[Table | str] = [savings_table(stands)] if stands.savings else []
-    told += [escape(stands.unlearned)] if stands.unlearned else []
+    told += [escape(why) for why in (stands.unlearned, stands.collapsed) if why]
     told += [f"* no other setting beats it in {ways}"] if stands.front else []
     if stands.hypervolume is not None:
         origin = ", ".join(f"{name} {value:.4g}" for name, value in stands.reference.items())

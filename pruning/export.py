@@ -160,7 +160,11 @@ def _dense(path: str | Path, about: Mapping[str, Any], trust: bool) -> nn.Module
             f"trust=True if you know it, or model=, the dense network itself"
         )
     output = about.get("output", ())
-    return models.build(name, options, about["shape"], about["classes"], output=output)
+    try:
+        return models.build(name, options, about["shape"], about["classes"], output=output)
+    except InputError as error:
+        why = str(error).removeprefix("task.model: ")
+        raise InputError(f"{why}; or give model=, the dense network itself") from None
 
 
 def _cut(model: nn.Module, about: Mapping[str, Any]) -> nn.Module:

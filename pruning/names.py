@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pruning.errors import unknown
-from pruning.foreign import foreign
+from pruning.foreign import ForeignError, foreign, told
 
 T = TypeVar("T")
 _MISSING = object()
@@ -43,11 +43,25 @@ def import_dotted(path: str) -> Any:
     """The object at ``package.module:attribute``. Raises ValueError saying what is missing."""
     module_name, _, attribute = path.partition(":")
     with foreign(f"{path!r} does not import", _WANTED):
-        module = importlib.import_module(module_name)
+        module = _module(module_name, path)
         found = getattr(module, attribute, _MISSING)
     if found is _MISSING:
         raise ValueError(f"{path!r}: module {module_name!r} has no {attribute!r}; {_WANTED}")
     return found
+
+
+def _module(name: str, path: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise
+        places = ", ".join(map(repr, _FOLDERS))
+        where = f"in {places} and on PYTHONPATH" if places else "on PYTHONPATH"
+        raise ForeignError(
+            f"{path!r} does not import ({told(error)}); your own, package.module:attribute, is "
+            f"looked for {where}"
+        ) from None
 
 
 def import_callable(path: str) -> Callable[..., Any]:

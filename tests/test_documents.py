@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from documents import ROOT, anchors, blocks, broken, tracked
 from named import not_commands, undefined
 
 from pruning import Prune, Saliency, testing
 from pruning.export import write
+from pruning.settings import Settings
 from pruning.training.loop import Training
+from pruning.training.optimizer import OptimizerSpec, ScheduleSpec
+from pruning.training.task import Task
 from sweeps.file.sweep import read
 
 Run = Callable[[str], dict[str, Any]]
@@ -62,13 +66,13 @@ def scores(saliency: Saliency) -> Any:
     return training.epoch().probes[saliency.key]
 
 
-def export(trial: str) -> None:
+def export(trial: str, file: str, kind: str = "safetensors") -> None:
     """The network of one of the quick start's trials, untrained, with a few units gone."""
     sweep = read(ROOT / "sweeps" / "configs" / "quickstart.yaml")
     spec = {spec.id: spec for spec in sweep.trials()}[trial]
     training = Training(spec.task, spec.seed)
     training.apply(Prune.of(range(8)))
-    write(training, Path(f"{trial}.safetensors"), "safetensors", {})
+    write(training, Path(file), kind, {})
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which documents there are")
@@ -167,11 +171,53 @@ python -m benchmarks.speed epcohs; python -m benchmarks.search --json x
 def test_the_readme_runs(run: Run) -> None:
     text = (ROOT / "README.md").read_text()
     for trial in re.findall(r'load_network\("(\S+)\.safetensors"\)', text):
-        export(trial)
+        export(trial, f"{trial}.safetensors")
     names = run("README.md")
     assert names["network"](torch.zeros(3, 8, 8)).shape == (3, 10)
     assert names["pruner"].network.sparsity > 0
     assert names["model"](names["x"]).shape[1] == 10
+
+
+def test_an_exported_network_is_used_as_its_page_says(run: Run) -> None:
+    pytest.importorskip("onnxscript")
+    sweep = read(ROOT / "sweeps" / "configs" / "quickstart.yaml")
+    for kind in ("pt2", "onnx"):
+        export(sweep.trials()[0].id, f"network.{kind}", kind)
+    names = run("docs/export.md")
+    assert names["answers"] == names["logits"].argmax(1).tolist()
+    assert torch.allclose(names["logits"], torch.from_numpy(names["same"]), rtol=1e-4, atol=1e-5)
+    assert names["card"]["input"].startswith("float64 [n, 8, 8]")
+    page = (ROOT / "docs" / "export.md").read_text()
+    rows = re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    of_trials = {"sweep", "trial", "policy", "setting", "seed"}
+    assert listed - of_trials <= set(names["card"])
+
+
+def test_the_fields_of_a_task_have_the_defaults_that_their_page_says() -> None:
+    page = (ROOT / "docs" / "tasks.md").read_text().partition("## Fields and defaults")[2]
+    cells = re.findall(r"^\| `([\w.]+)` \| (.*?) \|", page, re.MULTILINE)
+    assert cells
+    told = {name: yaml.safe_load(text.strip("`")) for name, text in cells}
+    kinds = {"": Task, "optimizer.": OptimizerSpec, "schedule.": ScheduleSpec}
+    fields = {
+        f"{place}{name}": field
+        for place, kind in kinds.items()
+        for name, field in kind.model_fields.items()
+    }
+    parts = {"optimizer", "schedule"}
+    assert told.keys() == fields.keys() - parts
+    for name, field in fields.items():
+        if name not in parts:
+            assert told[name] == ("must be given" if field.is_required() else plain(field.default))
+
+
+def plain(default: Any) -> Any:
+    """As a sweep file would write it: a name alone, nothing that is a default itself."""
+    if isinstance(default, Settings):
+        left = default.model_dump(mode="json", exclude_defaults=True)
+        return left or getattr(default, "name", {})
+    return list(default) if isinstance(default, tuple) else default
 
 
 def test_the_policy_and_the_saliency_of_contributing_do_as_it_says(run: Run) -> None:

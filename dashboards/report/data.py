@@ -21,7 +21,7 @@ from sweeps.judging.standing import Standing, standing
 from sweeps.judging.table import read_rows
 from sweeps.planning.plan import Reading
 from sweeps.results.quality import Quality
-from sweeps.results.rows import Row, by_setting, describe, mean, metrics_of
+from sweeps.results.rows import Row, by_setting, mean, metrics_of, short_names
 from sweeps.sharing.rider import State
 from sweeps.storage.store import Store
 
@@ -113,17 +113,7 @@ class Content:
     @cached_property
     def short(self) -> dict[tuple[str, str], str]:
         """A setting in a few words: its policy and those settings in which the policy's differ."""
-        found: dict[tuple[str, str], str] = {}
-        for policy in dict.fromkeys(row["policy"] for row in self.rows):
-            own = {row["settings"]: row["setting"] for row in self.rows if row["policy"] == policy}
-            for text, setting in own.items():
-                kept = {
-                    key: part
-                    for key, part in setting.items()
-                    if key == "ratio" or any(s.get(key) != part for s in own.values())
-                }
-                found[policy, text] = f"{policy} {describe(kept)}".strip()
-        return found
+        return short_names(self.rows)
 
     @cached_property
     def standing(self) -> Standing:

@@ -22,12 +22,13 @@ def _answer(content: Content) -> list[str]:
     savings = content.standing.savings
     best = {saving.drop: saving for saving in savings if saving.family == ALL}
     if not best:
-        return [_no_comparison(content), *_seeds(content)]
+        return [_no_comparison(content), *_collapsed(content), *_seeds(content)]
     return [
         _saved(content, best),
         *_test(content, best),
         *_less_accurate(content, best),
         *_controls(content, savings, best),
+        *_collapsed(content),
         *_seeds(content),
         *_left(content),
     ]
@@ -131,6 +132,11 @@ def _test(content: Content, best: dict[float, Saving]) -> list[str]:
     same = abs(change) < 0.00005 if test.percent else not change
     ends = "as dense does" if same else far
     return [f"On the test split, which nothing was chosen on, that best setting ends {ends}."]
+
+
+def _collapsed(content: Content) -> list[str]:
+    told = content.standing.collapsed
+    return [f"{told}."] if told else []
 
 
 def _seeds(content: Content) -> list[str]:

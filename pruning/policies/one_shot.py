@@ -15,7 +15,8 @@ from pruning.policies.selection import Mask, Scope, floors, keep_top, round_up
 from pruning.saliency import AnySaliency, Magnitude, Probe
 from pruning.structure.layout import Layout
 
-_EVENLY = "scope: layer takes the same share of all layers; earlyprune inspect compares both"
+COMPARED = "; earlyprune inspect --ratio R compares both"
+_EVENLY = f"scope: layer takes the same share of all layers{COMPARED}"
 
 
 class OneShot(Policy):

@@ -11,6 +11,7 @@ from pruning.errors import one_line
 from pruning.reading.arrays import Array
 from pruning.reading.given import Arrays
 from pruning.reading.parts import arrays_of, refuse_settings
+from pruning.reading.places import absent
 from pruning.reading.spec import DataSpec
 
 _PICKLED = (
@@ -26,7 +27,7 @@ def npz(place: str, spec: DataSpec) -> Arrays:
         return npy(place, spec)
     refuse_settings(spec, "options", "channels", "annotations")
     if not path.is_file():
-        raise ValueError(f"file {str(path)!r} does not exist")
+        raise absent("file", path)
     if not zipfile.is_zipfile(path):
         why = "it is an npy file: give npy:FOLDER" if _is_npy(path) else "it is no archive"
         raise ValueError(f"{str(path)!r} is no npz file of plain arrays ({why})")
@@ -45,9 +46,10 @@ def npy(place: str, spec: DataSpec) -> Arrays:
     """
     refuse_settings(spec, "options", "channels", "annotations")
     path = Path(place).expanduser()
+    if path.is_file():
+        raise ValueError(f"folder {str(path)!r} is a file; give its folder")
     if not path.is_dir():
-        what = "is a file; give its folder" if path.is_file() else "does not exist"
-        raise ValueError(f"folder {str(path)!r} {what}")
+        raise absent("folder", path)
     files = sorted(path.glob("*.npy"))
     if not files:
         raise ValueError(f"folder {str(path)!r} has no npy files (x_train.npy, y_train.npy, ...)")

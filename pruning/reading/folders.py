@@ -20,6 +20,7 @@ from pruning.reading.labels import Classes
 from pruning.reading.parts import part_named, refuse_settings, unread_notes
 from pruning.reading.picture_sets import picture_sets
 from pruning.reading.pictures import Picture, read_alike
+from pruning.reading.places import absent
 from pruning.reading.spec import Augment, DataSpec
 
 _OF_SYSTEMS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}
@@ -31,9 +32,10 @@ def imagefolder(place: str, spec: DataSpec, augment: Augment) -> Sets:
     """The pictures of a folder. Raises ValueError, naming the file or folder that is wrong."""
     refuse_settings(spec, "options", "layout")
     root = Path(place).expanduser()
+    if root.is_file():
+        raise ValueError(f"folder {str(root)!r} is a file")
     if not root.is_dir():
-        what = "is a file" if root.is_file() else "does not exist"
-        raise ValueError(f"folder {str(root)!r} {what}")
+        raise absent("folder", root)
     folders = _parts(root)
     train = folders.pop("train", root)
     names, listed, read = _training(train, root, spec)

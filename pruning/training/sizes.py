@@ -12,13 +12,17 @@ FRAMES = 16
 
 @dataclass(frozen=True)
 class Size:
-    """shape: of a sample, without the batch. classes: of its labels."""
+    """shape: of a sample, without the batch. classes: of its labels; targets: columns of values
+    where it has no classes."""
 
     shape: tuple[int, ...]
     classes: int
+    targets: int = 0
 
     def __str__(self) -> str:
-        return f"{' x '.join(map(str, self.shape))}, {self.classes:,} classes"
+        what = f"{self.targets:,} target{'s' * (self.targets != 1)}"
+        what = what if self.targets else f"{self.classes:,} classes"
+        return f"{' x '.join(map(str, self.shape))}, {what}"
 
 
 IMAGENET = Size((3, 224, 224), 1000)

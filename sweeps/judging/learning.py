@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from pruning.training.chance import ERRORS, margin_of_share
 from sweeps.results.quality import Quality, words
-from sweeps.results.rows import Row, by_setting, mean, metrics_of
+from sweeps.results.rows import Row, by_setting, mean, metrics_of, short_names
+
+NAMED = 4
+"""Settings that a line names; of further ones the number is told."""
 
 
 def unlearned(rows: Iterable[Row]) -> str:
@@ -21,6 +24,39 @@ def unlearned(rows: Iterable[Row]) -> str:
     variants = by_setting(_known(dense, quality)).values()
     best = max(variants, key=lambda group: quality.sign * mean(group, quality.val), default=())
     return at_chance("dense", best)
+
+
+def collapsed(rows: Iterable[Row]) -> dict[tuple[str, str], tuple[int, int]]:
+    """The settings that ended at chance, each with the number of such seeds and of all that ended.
+
+    All of them, where their mean is at chance. Empty unless dense training is known to have
+    learned, as the reason would be another.
+    """
+    rows = list(rows)
+    if not _judged([row for row in rows if row["policy"] == "dense"]) or unlearned(rows):
+        return {}
+    found = {key: _seeds_at_chance(group) for key, group in by_setting(rows).items()}
+    return {key: seeds for key, seeds in found.items() if seeds[0]}
+
+
+def _seeds_at_chance(group: Sequence[Row]) -> tuple[int, int]:
+    quality = _judged(group)
+    known = _known(group, quality) if quality else []
+    if at_chance("it", known):
+        return len(known), len(known)
+    return sum(bool(at_chance("it", [row])) for row in known), len(known)
+
+
+def told_collapsed(rows: Sequence[Row]) -> str:
+    """``collapsed`` in one line; "" where no setting is."""
+    found, names = collapsed(rows), short_names(rows)
+    told = [
+        names[key] + (f" ({count} of {seeds} seeds)" if count < seeds else "")
+        for key, (count, seeds) in found.items()
+    ]
+    if len(told) > NAMED:
+        told = [*told[: NAMED - 1], f"{len(told) - NAMED + 1} more settings"]
+    return f"{', '.join(told)} ended at chance: nothing was learned or kept" if told else ""
 
 
 def at_chance(who: str, rows: Sequence[Row]) -> str:

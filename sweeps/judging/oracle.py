@@ -20,7 +20,7 @@ from pruning.policies.registry import specify
 from pruning.settings import canonical
 from sweeps.judging import notes
 from sweeps.judging.grid import Grid, Trial, average
-from sweeps.judging.learning import unlearned
+from sweeps.judging.learning import told_collapsed, unlearned
 from sweeps.judging.regret import best_on_others, complete, ended, never_crossed, regrets, spread
 from sweeps.results.quality import Quality
 from sweeps.results.rows import Row
@@ -84,11 +84,11 @@ def oracle(rows: Iterable[Row]) -> list[Verdict]:
     rows: of a sweep, as ``read_rows`` gives them. Where an indicator has several thresholds and at
     least two seeds, one more in which each seed gets the threshold that did best on the others.
     Trials that have not finished are left out, and noted; where dense, or the oracle itself, did
-    not learn, no regret is told. Raises InputError for a policy that cannot be read, such as one's
-    own that does not import.
+    not learn, no regret is told; which settings ended at chance though dense learned is noted.
+    Raises InputError for a policy that cannot be read, such as one's own that does not import.
     """
     rows = list(rows)
-    why = unlearned(rows)
+    why, told = unlearned(rows), told_collapsed(rows)
     trials = [trial for row in rows if (trial := Trial.of(row)) is not None]
     grids: dict[Hashable, Grid] = {}
     indicators: dict[str, list[Trial]] = {}
@@ -99,10 +99,14 @@ def oracle(rows: Iterable[Row]) -> list[Verdict]:
             if trial.cut not in grids:
                 grids[trial.cut] = Grid(trials, trial.cut)
     return [
-        _silenced(verdict, why or grids[found[0].cut].unlearned)
+        _silenced(_noted(verdict, told), why or grids[found[0].cut].unlearned)
         for found in indicators.values()
         for verdict in _verdicts(found, grids[found[0].cut])
     ]
+
+
+def _noted(verdict: Verdict, told: str) -> Verdict:
+    return replace(verdict, notes=[*verdict.notes, told]) if told else verdict
 
 
 def _silenced(verdict: Verdict, why: str) -> Verdict:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sweeps.judging.axes import Axes
 from sweeps.judging.front import hypervolume, nadir
-from sweeps.judging.learning import unlearned
+from sweeps.judging.learning import told_collapsed, unlearned
 from sweeps.judging.savings import ALL, Gain, Saving, gains, savings
 from sweeps.results.quality import ACCURACY, Metrics
 from sweeps.results.rows import Row, by_setting, mean, metrics_of
@@ -22,7 +22,8 @@ class Standing:
     """front: the Pareto set, a mapping a setting, with its means over seeds. hypervolume: in the
     units of the objectives, from the reference point: that of the sweep file, else the worst value
     of each objective; None without a setting that has all objectives. unlearned: why there are no
-    savings, where dense training did not learn.
+    savings, where dense training did not learn. collapsed: which settings ended at chance, where it
+    did.
     """
 
     objectives: Mapping[str, str]
@@ -34,6 +35,7 @@ class Standing:
     settings: int
     metrics: Metrics = field(default_factory=lambda: ACCURACY)
     unlearned: str = ""
+    collapsed: str = ""
 
     @property
     def axes(self) -> Axes | None:
@@ -50,6 +52,7 @@ class Standing:
             "savings": [one.to_json() for one in self.savings],
             "gains": [one.to_json() for one in self.gains],
             "unlearned": self.unlearned,
+            "collapsed": self.collapsed,
         }
 
     def figures(self) -> dict[str, float]:
@@ -107,6 +110,7 @@ def standing(
         len(groups),
         metrics_of(rows),
         unlearned(rows),
+        told_collapsed(rows),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from sweeps.judging.front import pareto
+from sweeps.judging.learning import collapsed
 from sweeps.results.quality import ACCURACY
 from sweeps.results.rows import DIGITS, Row, by_setting, mean, row
 from sweeps.storage.store import Store
@@ -26,13 +28,18 @@ def read_rows(store: Store, name: str) -> list[Row]:
 def mark_pareto(rows: list[Row], objectives: Mapping[str, str]) -> list[Row]:
     """Mark the settings whose means over seeds no other setting beats in every objective.
 
-    Seeds are averaged first: else the set would be made of lucky seeds.
+    Seeds are averaged first: else the set would be made of lucky seeds. What is cheap but ended at
+    chance, where dense training learned, is no choice, and neither belongs nor beats.
     """
-    groups = list(by_setting(rows).values())
+    groups = by_setting(rows)
     if groups:
-        means = [[mean(group, name) for name in objectives] for group in groups]
+        lost = {key for key, (count, seeds) in collapsed(rows).items() if count == seeds}
+        means = [
+            [math.nan if key in lost else mean(group, name) for name in objectives]
+            for key, group in groups.items()
+        ]
         points = np.round(means, DIGITS)
-        for group, best in zip(groups, pareto(points, objectives), strict=True):
+        for group, best in zip(groups.values(), pareto(points, objectives), strict=True):
             for found in group:
                 found["pareto"] = bool(best)
     return rows

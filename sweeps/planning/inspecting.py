@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ import yaml
 
 from pruning.errors import InputError, one_line
 from pruning.inspection import Inspection, inspect, without_units
+from pruning.names import import_from
 from pruning.policies import AtEpoch, OneShot
 from pruning.pruner import Pruner
 from pruning.saliency import Probe
@@ -37,7 +37,7 @@ class Inspected:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        about = {"model": self.model, "shape": list(self.size.shape), "classes": self.size.classes}
+        about = {"model": self.model, **asdict(self.size), "shape": list(self.size.shape)}
         return about | self.found.to_json()
 
 
@@ -67,8 +67,7 @@ def of_name(
     options, data: YAML, as in a sweep file's task. shape: ``3,224,224``; without it and without
     data, samples are as ``usual_size`` says. Raises InputError.
     """
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    import_from(os.getcwd())
     spec = ModelSpec.parse({"name": model, "options": _yaml("options", options)}, "task.model")
     if data is not None:
         if shape is not None or classes is not None:
@@ -113,7 +112,8 @@ def of_task(task: Task, policies: Sequence[OneShot], seed: int = 0) -> Inspected
         raise
     except ValueError as error:
         raise InputError(f"--saliency: {error}") from None
-    return Inspected(task.model.name, Size(data.shape, data.classes), found)
+    targets = data.outputs if data.target.kind == "values" else 0
+    return Inspected(task.model.name, Size(data.shape, data.classes, targets), found)
 
 
 def of_sweep(sweep: Sweep, policies: Sequence[OneShot] = ()) -> Inspected:

@@ -104,6 +104,29 @@ def describe(setting: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={shown(part)}" for key, part in setting.items() if key != "policy")
 
 
+def short_names(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """Settings in a few words: the policy, its ratio, and in what else the policy's differ."""
+    policies: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for found in rows:
+        policies.setdefault(found["policy"], {})[found["settings"]] = found["setting"]
+    return {
+        (policy, text): f"{policy} {describe(_differing(setting, own.values()))}".strip()
+        for policy, own in policies.items()
+        for text, setting in own.items()
+    }
+
+
+def _differing(
+    setting: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The ratio, and what is not the same in all."""
+    return {
+        key: part
+        for key, part in setting.items()
+        if key == "ratio" or any(one.get(key) != part for one in others)
+    }
+
+
 def by_setting(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
     """Rows of the same policy and settings together, the seeds of each."""
     groups: dict[tuple[str, str], list[Row]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -52,3 +53,10 @@ def test_a_network_in_the_whole() -> None:
         assert all(f"{n:,}" in text for n in (left.units, left.params, left.macs))
     assert "ratio=0.5 saliency=magnitude floor=0.05 round_to=1" in text
     assert "global: layer '5.body.0' stands on its floor: 4 of 64 units" in text
+    assert "compares both" not in text
+
+
+def test_where_one_scope_is_shown_the_other_is_pointed_to() -> None:
+    found = inspection()
+    text = printed(cuts_table(replace(found, cuts=found.cuts[:1])), 200)
+    assert "earlyprune inspect --ratio R compares both" in text

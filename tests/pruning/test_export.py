@@ -326,7 +326,9 @@ def test_what_is_done_to_samples_can_be_undone(known: Preprocessing) -> None:
     assert network.state_dict() == {}
 
 
-def test_code_of_others_is_called_only_if_it_is_trusted(pictures: Path, tmp_path: Path) -> None:
+def test_code_of_others_is_called_only_if_it_is_trusted(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     training = pruned(pictures, MODELS["own"])
     path = tmp_path / "network.safetensors"
     write(training, path, "safetensors", {})
@@ -340,6 +342,16 @@ def test_code_of_others_is_called_only_if_it_is_trusted(pictures: Path, tmp_path
         )
     with pytest.raises(InputError, match=r"^network: .* cannot be rebuilt \("):
         load_network(path, model=nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)))
+    monkeypatch.setattr("pruning.names._FOLDERS", ["/elsewhere"])
+    monkeypatch.delitem(sys.modules, "test_export")
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(Path(__file__).parent)])
+    with pytest.raises(InputError) as refused:
+        load_network(path, trust=True)
+    assert str(refused.value) == (
+        "network: 'test_export:mine' does not import (ModuleNotFoundError: No module named "
+        "'test_export'); your own, package.module:attribute, is looked for in '/elsewhere' and on "
+        "PYTHONPATH; or give model=, the dense network itself"
+    )
     for name in ("small_mlp", "resnet18"):
         write(pruned(pictures, MODELS[name]), path, "safetensors", {})
         assert load_network(path)(samples).shape == (5, 4)

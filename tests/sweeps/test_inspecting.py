@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -104,6 +105,22 @@ def test_a_sweep_has_the_cuts_of_its_policies(tmp_path: Path) -> None:
 )
 def test_the_size_that_a_model_is_made_for(name: str, shape: tuple[int, ...], classes: int) -> None:
     assert usual_size(name) == Size(shape, classes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "loss", "told"),
+    [(1, "mse", "6, 1 target"), (4, "bce_with_logits", "6, 4 targets"), (1, None, "6, 2 classes")],
+)
+def test_what_the_data_have_is_told(
+    tmp_path: Path, columns: int, loss: str | None, told: str
+) -> None:
+    x = np.random.default_rng(0).normal(size=(80, 6))
+    y = x[:, :columns] > 0
+    np.savez(tmp_path / "set.npz", x=x, y=y[:, 0].astype(int) if loss is None else y.astype(float))
+    task = {"model": "small_mlp", "data": f"npz:{tmp_path / 'set.npz'}", "epochs": 1}
+    found = of_task(Task.parse(task | ({"loss": loss} if loss else {})), cuts(0.5, None, "layer"))
+    assert str(found.size) == told
+    assert found.to_json()["targets"] == (columns if loss else 0)
 
 
 def test_a_network_is_left_in_its_mode_and_no_random_state_is_touched() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from pruning.training.batches import DatasetBatches, TensorBatches
 from pruning.training.chance import chance
 from pruning.training.metrics import METRICS, MetricSpec
 from sweeps.file.sweep import Sweep
-from sweeps.judging.learning import at_chance, unlearned
+from sweeps.judging.learning import at_chance, told_collapsed, unlearned
 from sweeps.judging.oracle import nothing_to_judge, oracle
-from sweeps.judging.table import read_rows
+from sweeps.judging.table import mark_pareto, read_rows
 from sweeps.running import preflight
 from sweeps.running.run import Outcome, run
 from sweeps.storage.store import Store
@@ -56,10 +56,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("noise", None)
 
 
-def swept(folder: Path, **options: Any) -> tuple[Outcome, Store]:
+def swept(
+    folder: Path, policies: Sequence[Any] = POLICIES, **options: Any
+) -> tuple[Outcome, Store]:
     data = {"source": "noise:load", "options": options}
     fields = changed(
-        task__model="small_mlp", task__data=data, policies=POLICIES, task__optimizer={"lr": 0.05}
+        task__model="small_mlp", task__data=data, policies=policies, task__optimizer={"lr": 0.05}
     )
     sweep, store = Sweep.parse(fields), Store(folder / "s")
     uri = f"sqlite:///{folder}/m.db"
@@ -132,6 +134,64 @@ def test_above_chance_by_two_standard_errors(rows: list[dict[str, Any]], learned
     assert bool(unlearned(rows)) != learned
     if rows and rows[0]["policy"] == "dense" and len({row["settings"] for row in rows}) == 1:
         assert bool(at_chance("dense", rows)) != learned
+
+
+def settings(**policies: list[float]) -> list[dict[str, Any]]:
+    """Rows by policy, the accuracy of each of its seeds; the more accurate the dearer."""
+    return [
+        {
+            **row,
+            "policy": policy,
+            "setting": {"policy": policy},
+            "metrics": {"accuracy": "max"},
+            "gpu_hours": row["val_accuracy"],
+        }
+        for policy, found in policies.items()
+        for row in seeds(*found)
+    ]
+
+
+GONE = "ended at chance: nothing was learned or kept"
+
+
+@pytest.mark.parametrize(
+    ("policies", "said", "stars"),
+    [
+        ({"dense": [0.9], "epi": [0.55], "bep": [0.8]}, f"epi {GONE}", ["dense", "bep"]),
+        ({"dense": [0.9, 0.9], "epi": [0.5, 0.8]}, f"epi (1 of 2 seeds) {GONE}", ["dense", "epi"]),
+        ({"dense": [0.9], "a": [0.1], "b": [0.2]}, f"a, b {GONE}", ["dense"]),
+        (
+            {"dense": [0.9], **{name: [0.1] for name in "abcde"}},
+            f"a, b, c, 2 more settings {GONE}",
+            ["dense"],
+        ),
+        ({"dense": [0.55], "epi": [0.5]}, "", ["dense", "epi"]),
+        ({"epi": [0.5], "bep": [0.8]}, "", ["epi", "bep"]),
+    ],
+)
+def test_what_collapsed_is_named_and_no_choice(
+    policies: dict[str, list[float]], said: str, stars: list[str]
+) -> None:
+    rows = mark_pareto(settings(**policies), {"val_accuracy": "max", "gpu_hours": "min"})
+    assert told_collapsed(rows) == said
+    assert list(dict.fromkeys(row["policy"] for row in rows if row["pareto"])) == stars
+
+
+def test_a_cut_that_leaves_nothing_is_told_everywhere(folder: Path) -> None:
+    cut = {"ratio": 0.95, "saliency": "magnitude", "floor": 0.0}
+    policies = [
+        "dense",
+        {"policy": "at_epoch", "epoch": {"grid": [0, 2]}, **cut},
+        {"policy": "epi", "window": 1, "threshold": 0.5, **cut},
+    ]
+    outcome, store = swept(folder, policies, shares=[0.5, 0.5], seen=6.0)
+    said = outcome.standing.collapsed
+    assert said == f"at_epoch ratio=0.95 epoch=0 {GONE}"
+    assert outcome.standing.to_json()["collapsed"] == said
+    assert said in tables.standing(outcome.standing)
+    page = report.write(store, "small", folder / "page.html").read_text()
+    assert f"{said}." in page
+    assert all(said in verdict.notes for verdict in oracle(read_rows(store, "small")))
 
 
 ACCURACY = [MetricSpec(name="accuracy")]

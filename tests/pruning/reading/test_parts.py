@@ -127,6 +127,22 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert "does not exist" in refusal(f"npy:{tmp_path}/none")
 
 
+@pytest.mark.parametrize("source", ["npz:a/set.npz", "npy:a/none", "imagefolder:a", "parquet:a"])
+def test_a_relative_path_is_from_the_current_folder_alone(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, beside = tmp_path / "here", tmp_path / "beside"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("pruning.names._FOLDERS", [str(beside)])
+    said = f"does not exist in {str(here)!r}: relative paths are from the current folder"
+    assert refusal(source).endswith(said)
+    place = source.partition(":")[2]
+    (beside / place).mkdir(parents=True)
+    found = f"{said}; there is one beside the sweep file: give {str(beside / place)!r}"
+    assert refusal(source).endswith(found)
+
+
 def test_nobody_is_advised_to_unpickle(tmp_path: Path) -> None:
     objects = np.array([{"a": 1}, None], dtype=object)
     for source in (npz(tmp_path, x=objects, y=Y), f"npy:{tmp_path / 'folder'}"):
