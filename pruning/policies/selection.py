@@ -12,6 +12,9 @@ from pruning.structure.layout import Layout
 Mask = npt.NDArray[np.bool_]
 Scope = Literal["global", "layer"]
 
+_TOGETHER = 4
+"""How many units stay at least where a norm is over all of them."""
+
 
 def keep_top(
     scores: npt.NDArray[np.floating], layout: Layout, ratio: float, scope: Scope, floor: float
@@ -49,7 +52,11 @@ def round_up(kept: Mask, scores: npt.NDArray[np.floating], layout: Layout, multi
 
 def floors(layout: Layout, floor: float) -> npt.NDArray[np.int64]:
     """The least units each layer keeps; int [layers]."""
-    return np.maximum(1, np.ceil(floor * np.asarray(layout.sizes))).astype(np.int64)
+    sizes = np.asarray(layout.sizes)
+    # a norm over one unit is constant, over two it knows their order alone: nothing trains behind it
+    together = np.array([name in layout.together for name in layout.names], dtype=np.bool_)
+    least = np.where(together, np.minimum(_TOGETHER, sizes), 1)
+    return np.maximum(least, np.ceil(floor * sizes)).astype(np.int64)
 
 
 def _best(place: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], layout: Layout) -> Mask:

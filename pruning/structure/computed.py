@@ -21,9 +21,11 @@ def is_own(hook: object) -> bool:
 @torch.no_grad()
 def recompute(module: nn.Module) -> None:
     """Bring the weights that its own hooks set up to date."""
+    training, module.training = module.training, False  # in which spectral_norm's vectors move on
     for hook in module._forward_pre_hooks.values():
         if is_own(hook):
             hook(module, ())
+    module.training = training
 
 
 def with_computed(model: nn.Module) -> list[str]:

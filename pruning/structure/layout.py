@@ -22,12 +22,15 @@ Bools = npt.NDArray[np.bool_]
 class Layout:
     """Groups of units, `names[g]` with `sizes[g]` units each.
 
+    together: names of those over whose units something is computed at once, as a LayerNorm.
+
     Raises:
         ValueError: names and sizes differ in number, a name comes twice, or a size is below one.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
+    together: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.sizes):
@@ -71,11 +74,13 @@ class Layout:
         return np.bincount(groups, minlength=len(self.sizes)).astype(np.int64)
 
     def to_json(self) -> dict[str, Any]:
-        return {"names": list(self.names), "sizes": list(self.sizes)}
+        together = {"together": list(self.together)} if self.together else {}
+        return {"names": list(self.names), "sizes": list(self.sizes), **together}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Layout:
-        return cls(tuple(map(str, data["names"])), tuple(map(int, data["sizes"])))
+        together = tuple(map(str, data.get("together", ())))
+        return cls(tuple(map(str, data["names"])), tuple(map(int, data["sizes"])), together)
 
 
 def _frozen(array: Ints) -> Ints:

@@ -86,7 +86,7 @@ def find_units(
         if verify:
             guilty = refute(dense, args, units)
             judged = (replace(g, reason=guilty.get(g.name)) for g in units.groups)
-            units = Units.of((*judged, *units.stay), units.taken_together, units.counts)
+            units = Units.of((*judged, *units.stay), units.counts)
     return _in_true_words(units, with_computed(dense))
 
 

@@ -92,6 +92,9 @@ class Tracer:
             for unit in np.unique(labels[nodes]):
                 reasons.setdefault(int(unit), reason)
 
+        together = {
+            int(unit) for nodes in self._ledger.taken_together for unit in np.unique(labels[nodes])
+        }
         axes = self._read(labels)
         owner = [labels[self._ties.axis(axis, 0)] for axis in axes]
         lies_in: dict[int, list[int]] = {}
@@ -118,16 +121,18 @@ class Tracer:
             if why is None and all(s.role != "consume" for s in slices):
                 why = UNREAD
             name = made[axes[first]]
-            found.append((self._rank[name], int(at[chosen].min()), name, slices, len(order), why))
+            whole = not together.isdisjoint(order.tolist())
+            place = self._rank[name], int(at[chosen].min())
+            found.append((*place, name, slices, len(order), why, whole))
         found.sort(key=lambda f: f[:2])
 
         groups: list[Group] = []
         names: dict[str, int] = {}
-        for _, _, name, slices, size, why in found:
+        for _, _, name, slices, size, why, whole in found:
             names[name] = names.get(name, 0) + 1
             full = name if names[name] == 1 else f"{name}#{names[name]}"
-            groups.append(Group(full, size, slices, why))
-        return Units.of(groups, self._ledger.taken_together, list(self._counts()))
+            groups.append(Group(full, size, slices, why, whole))
+        return Units.of(groups, tuple(self._counts()))
 
     def _counts(self) -> Iterator[Count]:
         for owner, rows in self._ledger.counts.items():

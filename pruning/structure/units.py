@@ -6,7 +6,7 @@ that shrinking, optimizer slicing and saliencies work from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -50,13 +50,16 @@ class Slice:
 class Group:
     """Units that are alike: all of them lie in the same tensors. Named by its first layer.
 
-    reason: why its units are never removed, None if they can be.
+    reason: why its units are never removed, None if they can be. together: whether something is
+    computed over its units at once, as a norm. The dense network in which removed units count for
+    nothing leaves them out there.
     """
 
     name: str
     size: int
     slices: tuple[Slice, ...]
     reason: Reason | None = None
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,29 +85,27 @@ class Units:
         groups: those that can be removed, in the order of the layers that compute them.
         layout: their names and sizes.
         stay: those that cannot, each with its reason.
-        taken_together: whether something is computed over units, as a norm: then the dense network
-            in which removed units count for nothing leaves them out there.
         counts: numbers of the model's code that follow when units go.
     """
 
     groups: tuple[Group, ...]
     layout: Layout
     stay: tuple[Group, ...]
-    taken_together: bool = False
     counts: tuple[Count, ...] = ()
 
     @classmethod
-    def of(
-        cls,
-        found: Iterable[Group],
-        taken_together: bool = False,
-        counts: Sequence[Count] = (),
-    ) -> Units:
+    def of(cls, found: Iterable[Group], counts: tuple[Count, ...] = ()) -> Units:
         everything = tuple(found)
         groups = tuple(group for group in everything if group.reason is None)
-        layout = Layout(tuple(g.name for g in groups), tuple(g.size for g in groups))
+        together = tuple(g.name for g in groups if g.together)
+        layout = Layout(tuple(g.name for g in groups), tuple(g.size for g in groups), together)
         stay = tuple(g for g in everything if g.reason is not None)
-        return cls(groups, layout, stay, taken_together, tuple(counts))
+        return cls(groups, layout, stay, counts)
+
+    @property
+    def taken_together(self) -> bool:
+        """Whether anything is computed over units that can be removed, as a norm."""
+        return bool(self.layout.together)
 
     @property
     def refused(self) -> dict[str, str]:

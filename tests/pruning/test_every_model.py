@@ -69,7 +69,7 @@ NO_HESSIAN = "needs second derivatives; torch has none of Hardsigmoid"
 REFUSED: dict[tuple[str, str], str] = {
     ("small_mlp", "early_bird"): NO_NORM.format("1"),
     ("mobilenet_v3_small", "early_bird"): NO_NORM.format("features.1.block.1.fc1"),
-    ("vision_transformer", "early_bird"): NO_NORM.format("encoder.layers.encoder_layer_0.mlp.0"),
+    ("vision_transformer", "early_bird"): NO_NORM.format("conv_proj"),
     ("squeezenet", "early_bird"): NO_NORM.format("features.0"),
     ("vision_transformer", "activation_density"): (
         "activation_density needs an activation function that makes zeros, and behind "

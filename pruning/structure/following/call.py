@@ -49,11 +49,15 @@ class Call:
             self._layers[id(tensor)] = self.ledger.memory.layers(tensor)
         return self._layers[id(tensor)]
 
-    def weight_layers(self, weight: Tensor, dim: int) -> list[Layer]:
-        """Those of a weight's layers that lie along a dimension, of one entry too."""
-        if weight.shape[dim] == 1:
-            return self.ledger.memory.singles(weight)[:1]
+    def weight_layers(self, weight: Tensor, dim: int, own: int | None = None) -> list[Layer]:
+        """Those of a weight's layers that lie along a dimension, of one entry too.
+
+        own: which dimension of the parameter that is, if it is another one.
+        """
         dim %= weight.dim()
+        if weight.shape[dim] == 1:
+            single = self.ledger.memory.singles(weight).get(dim if own is None else own)
+            return [] if single is None else [single]
         return [layer for layer in self.layers(weight) if layer.shape[dim] > 1]
 
     def is_weight(self, tensor: Tensor) -> bool:

@@ -39,7 +39,7 @@ class Ledger:
         taints: nodes that stay, with the reason; what was found first comes first.
         grids: where channels were split into equal parts.
         counts: of numbers in the model's code, what each one that they count is made of.
-        taken_together: whether something was computed over units: a mean, a norm, a softmax.
+        taken_together: nodes over which something was computed at once: a mean, a norm, a softmax.
     """
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
@@ -47,7 +47,7 @@ class Ledger:
         self.roles: dict[Axis, Role] = {}
         self.taints: list[tuple[Ints, Reason]] = []
         self.grids: list[Grid] = []
-        self.taken_together = False
+        self.taken_together: list[Ints] = []
         self.counts: dict[Any, list[list[Place]]] = {}
         self.axes: list[Axis] = [(n, d) for n, t in tensors.items() for d in range(t.dim())]
         sizes = [tensors[name].shape[dim] for name, dim in self.axes]
@@ -72,6 +72,10 @@ class Ledger:
         """These marks stay."""
         for layer in layers:
             self.taints.append((nodes(layer), reason))
+
+    def take_together(self, layers: Iterable[Layer]) -> None:
+        """Something is computed over these marks at once, and is over those that are left."""
+        self.taken_together += (nodes(layer) for layer in layers)
 
     def play(self, layer: Layer, role: Role) -> None:
         """The axes of weights that these marks are of are read, or written, like this."""

@@ -44,11 +44,14 @@ class Memory:
         seen = (narrow(flat.as_strided(shape, strides, offset)) for flat in held)
         return [layer.clone() for layer in seen if layer.numel() > 1 or bool(layer.any())]
 
-    def singles(self, tensor: Tensor) -> list[Layer]:
-        """Those of a parameter's axes that have one entry: of a layer with one channel, that."""
+    def singles(self, tensor: Tensor) -> dict[int, Layer]:
+        """Those of a parameter's own dimensions that have one entry: of a single channel, that."""
         leaf, firsts = self._leaves.get(_key(tensor), (tensor, ()))
-        marks = [first + 1 for first, size in zip(firsts, leaf.shape, strict=False) if size == 1]
-        return [torch.full((1,) * tensor.dim(), mark, dtype=torch.int32) for mark in marks]
+        return {
+            dim: torch.full((1,) * tensor.dim(), first + 1, dtype=torch.int32)
+            for dim, (first, size) in enumerate(zip(firsts, leaf.shape, strict=False))
+            if size == 1
+        }
 
     def write(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
         """Marks of a tensor that was just made or changed; of what shares its storage, too."""

@@ -24,7 +24,7 @@ def _layer_norm(call: Call) -> Sequence[Layer]:
     """Over the last dimensions: what lies along those is taken together."""
     first = call.out.dim() - len(call.args["normalized_shape"])
     layers = scaled(call, first, ("weight", "bias"))
-    call.ledger.taken_together |= any(max(varies(one), default=-1) >= first for one in layers)
+    call.ledger.take_together(one for one in layers if max(varies(one), default=-1) >= first)
     return layers
 
 
@@ -34,7 +34,8 @@ def _group_norm(call: Call) -> Sequence[Layer]:
     layers = scaled(call, 1, ("weight", "bias"))
     groups = int(call.args.get("group", call.args.get("num_groups", 1)))
     along = [one for one in layers if 1 in varies(one)]
-    call.ledger.taken_together |= groups == 1 and bool(along)
+    if groups == 1:
+        call.ledger.take_together(along)
     for one in along if groups > 1 else ():
         rows = one.transpose(0, 1).reshape(groups, -1)
         call.ledger.tie(rows, rows.amax(1, keepdim=True))

@@ -11,7 +11,10 @@ from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.marks import Layer, narrow, pairs, varies
 from pruning.structure.units import Role
 
-SAME = "hardswish hardtanh leaky_relu elu celu selu mish silu gelu softplus log_sigmoid log_sigmoid_forward"
+SAME = (
+    "hardswish hardtanh leaky_relu elu celu selu mish silu gelu softplus log_sigmoid "
+    "log_sigmoid_forward"
+)
 MORE = "logit dropout native_dropout rrelu_with_noise fill zero copy clone _to_copy alias detach"
 
 

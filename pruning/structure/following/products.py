@@ -37,8 +37,11 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
     read_left, left = part(left, -1, size)
     read_right, right = part(right, -2, size)
     fixed = [call.is_weight(one), call.is_weight(other)]
-    if fixed[1] and other.dim() > 1 and other.shape[-1] == 1:
-        right = call.weight_layers(other, -1)
+    if fixed[1] and other.dim() == 2:  # a dense layer's weight, [out, in], lies the other way here
+        if other.shape[-1] == 1:
+            right = call.weight_layers(other, -1, own=0)
+        if size == 1:
+            read_right = call.weight_layers(other, -2, own=1)
     # of two weights the second one is that of a layer: the first are learned queries, or such
     for layers, free, weight in (
         (read_left, left, fixed[0] and not fixed[1]),

@@ -36,7 +36,7 @@ def _reduction(call: Call) -> Sequence[Layer]:
 def _softmax(call: Call) -> Sequence[Layer]:
     layers = call.layers(call.given[0])
     over = dims_of(call.args, call.given[0].dim())
-    call.ledger.taken_together |= any(varies(one) & over for one in layers)
+    call.ledger.take_together(one for one in layers if varies(one) & over)
     return layers
 
 
@@ -48,8 +48,8 @@ def _scan(call: Call) -> Sequence[Layer]:
 def _pass(call: Call, over: set[int]) -> list[Layer]:
     layers = call.layers(call.given[0])
     mixed = [one for one in layers if varies(one) & over]
-    if mixed and call.name in TAKEN.split():
-        call.ledger.taken_together = True
+    if call.name in TAKEN.split():
+        call.ledger.take_together(mixed)
     else:
         call.taint(mixed, f"a {call.name.strip('_')} over channels in the code")
     return [one for one in layers if not varies(one) & over]
