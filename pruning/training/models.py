@@ -14,7 +14,7 @@ from torch import nn
 from pruning.errors import InputError, nearest, unknown
 from pruning.foreign import foreign
 from pruning.known import MODEL_FORMS
-from pruning.names import import_callable, is_dotted
+from pruning.names import call, import_callable, is_dotted
 from pruning.randomness import global_stream
 from pruning.training.outputs import main_output
 
@@ -188,11 +188,9 @@ def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -
     try:
         make = _maker(name, tuple(shape), classes)
         with foreign(f"{name!r} fails {given}"):
-            model = make(**options)
+            model = call(make, **options)
     except ValueError as error:
         raise InputError(f"task.model: {error}") from None
-    if inspect.iscoroutine(model):
-        model.close()  # or Python warns that nobody awaits it
     if not isinstance(model, nn.Module):
         raise InputError(f"task.model: {name!r} returned {type(model).__name__}, not an nn.Module")
     return model
