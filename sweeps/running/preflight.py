@@ -14,6 +14,7 @@ from pruning.saliency import Probe
 from pruning.structure.aside import Sample
 from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.data import Data, load
+from pruning.training.first_step import first
 from pruning.training.loop import open_data
 from pruning.training.objective import Objective
 from pruning.training.rehearsal import rehearse
@@ -105,7 +106,10 @@ def _try_own_policy(field: str, policy: Policy) -> None:
 
 
 def _two_samples(task: Task, data: Data) -> Sample:
-    x, y = next(data.train.shuffled(2, 0, 0))
+    try:
+        x, y = first(data.train.shuffled(2, 0, 0))
+    except ForeignError as error:
+        raise InputError(str(error)) from None
     objective = Objective.of(task, data, torch.device("cpu"))
     return Sample(
         lambda: [(x, y)], lambda model, batch: objective.step(model(batch[0]), batch[1])[0]

@@ -16,6 +16,7 @@ from sweep_files import changed
 from pruning.errors import InputError
 from pruning.foreign import ForeignError, foreign
 from sweeps.file.sweep import Sweep
+from sweeps.planning.inspecting import cuts, of_name
 from sweeps.running import preflight
 from sweeps.running.run import run
 from sweeps.storage.store import Store
@@ -80,6 +81,39 @@ def wide(shape, classes):
 def any_width(shape, classes):
     width = int(torch.randint(1, 10**6, (), generator=DRAW)) % 90 + 4
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
+def remade(shape, classes, made=[]):
+    made[:] = made or [plain(shape, classes)]
+    return made[0]
+def seedless(shape, classes):
+    model = plain(shape, classes)
+    nn.init.normal_(model[1].weight, generator=DRAW)
+    return model
+class Headless(nn.Module):
+    def __init__(self, shape, classes): self.a = 1
+class Within(Own):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.head = Headless(shape, classes)
+class Grows(Own):
+    def changed(self, out):
+        number = len(self._buffers)
+        self.register_buffer(f"b{number}", torch.zeros(1))
+        return out
+class GrowsParameters(Own):
+    def changed(self, out):
+        self.register_parameter(f"p{len(self._parameters)}", nn.Parameter(torch.zeros(1)))
+        return out
+class StateExits(Own):
+    def state_dict(self, *args, **how): sys.exit(0)
+class AttributeExits(Own):
+    def __getattr__(self, name):
+        return sys.exit(0) if name == "out_features" else super().__getattr__(name)
+class CopyRaises(Own):
+    def __deepcopy__(self, memo): raise TypeError("no copies")
+class Infinite(Own):
+    def changed(self, out): return out * float("inf")
+class OnValues(Own):
+    def changed(self, out): return -out if out.sum() > 0 else out * 1
 class Empty(Own):
     def __init__(self, shape, classes):
         super().__init__(shape, classes)
@@ -167,6 +201,14 @@ def refusal(fields: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> str:
         ("own_models:ExitsForward", f"(SystemExit: 3: {EXIT}"),
         ("own_models:NoModes", "(RuntimeError: no modes)"),
         ("own_models:Empty", "has a layer without units: 'more.weight' is empty"),
+        ("own_models:remade", "returns a network that it has returned before"),
+        ("own_models:any_width", "returns another network each time: '1.weight' is ("),
+        ("own_models:Headless", "Headless did not call super().__init__()"),
+        ("own_models:Within", "Headless ('head') did not call super().__init__()"),
+        ("own_models:Grows", "is another network after each call: only one has 'b1'"),
+        ("own_models:GrowsParameters", "is another network after each call: only one has 'p1'"),
+        ("own_models:AttributeExits", f"cannot be looked at (SystemExit: 0: {EXIT}"),
+        ("own_models:Infinite", "in evaluation gives outputs that are infinite (inf)"),
         ("own_models:later", "returned coroutine, not an nn.Module"),
         ("own_models:wide", "has a layer of 10,000,000 units, '1' (allowed: up to 1,000,000"),
         ("own_models:Complex", "gives outputs that are complex numbers"),
@@ -191,20 +233,69 @@ def test_a_model(
     name: str, said: str, policies: list[Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     line = refusal({"task__model": name, "policies": policies}, capfd)
-    assert line.startswith(f"task.model: {name!r} ")
+    assert line.startswith(f"task.model: {name!r}")
     assert said in line
 
 
-def test_a_model_of_another_width_each_time(capfd: pytest.CaptureFixture[str]) -> None:
-    line = refusal({"task__model": "own_models:any_width"}, capfd)
-    assert line.startswith("task.model: a snapshot of it cannot be taken and restored (")
-    assert "size mismatch for 1.weight" in line
+def test_a_state_that_exits(capfd: pytest.CaptureFixture[str]) -> None:
+    line = refusal({"task__model": "own_models:StateExits"}, capfd)
+    assert line.startswith("task.model: a snapshot of it cannot be taken and restored (SystemExit")
 
 
-@pytest.mark.parametrize("hidden", [[0], [16, 0], [-1], ["a"]])
-def test_layers_of_ours_without_units(hidden: list[Any], capfd: pytest.CaptureFixture[str]) -> None:
-    model = {"name": "small_mlp", "options": {"hidden": hidden}}
-    assert refusal({"task__model": model}, capfd).startswith("task.model: 'small_mlp' ")
+def test_weights_that_do_not_follow_the_seed_are_told() -> None:
+    with pytest.warns(UserWarning, match=r"do not follow torch's seed \('1.weight' differs"):
+        assert preflight.check(Sweep.parse(changed(task__model="own_models:seedless", seeds=[0])))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("small_mlp", {"hidden": [0]}, "hidden.0: 0 is not allowed"),
+        ("small_mlp", {"hidden": [16, -1]}, "hidden.1: -1 is not allowed"),
+        ("small_mlp", {"hidden": ["a"]}, "hidden.0: 'a' is not allowed"),
+        ("small_mlp", {"dropout": 1}, "dropout: 1 is not allowed: input should be less than 1"),
+        ("small_cnn", {"pooling": "nope"}, "pooling: 'nope' is not allowed: input should be 'av"),
+        ("small_cnn", {"batch_norm": "maybe"}, "batch_norm: 'maybe' is not allowed"),
+        ("small_cnn", {"widths": []}, "widths: [] is not allowed"),
+        ("small_resnet", {"blocks": 0}, "blocks: 0 is not allowed"),
+    ],
+)
+def test_options_of_ours(
+    name: str, options: dict[str, Any], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = refusal({"task__model": {"name": name, "options": options}}, capfd)
+    assert line.startswith(f"task.model.options.{said}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("frozen", "has no parameter that requires_grad"),
+        ("Headless", "did not call super().__init__()"),
+        ("Complex", "gives outputs that are complex numbers"),
+        ("NoNumbers", "in evaluation gives outputs that are no numbers (nan)"),
+        ("Infinite", "in evaluation gives outputs that are infinite (inf)"),
+        ("Detached", "gives an output that depends on no parameter"),
+        ("RaisesInTraining", "in training fails for a batch of 4"),
+        ("ExitsInTraining", f"in training fails for a batch of 4 (SystemExit: 0: {EXIT}"),
+        ("BatchesOf2And32", ANY),
+        ("CopyRaises", "(TypeError: no copies)"),
+        ("StateExits", f"(SystemExit: 0: {EXIT}"),
+        ("remade", "returns a network that it has returned before"),
+    ],
+)
+def test_inspect_says_what_a_run_would(name: str, said: str) -> None:
+    asked = cuts(0.5, "magnitude", "layer")
+    for data in ({"shape": "1,8,8", "classes": 10}, {"data": "digits"}):
+        with pytest.raises(InputError) as error:
+            of_name(f"own_models:{name}", asked, **data)
+        assert said in str(error.value)
+
+
+def test_a_network_that_branches_on_values_is_inspected() -> None:
+    found = of_name("own_models:OnValues", cuts(0.5, "magnitude", "layer"), data="digits").found
+    assert found.cuts[0].units == 8
+    assert found.cuts[0].macs == 64 * 8 + 8 * 10
 
 
 @pytest.mark.parametrize(
