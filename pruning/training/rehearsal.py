@@ -7,7 +7,7 @@ import itertools
 import torch
 
 from pruning.errors import InputError
-from pruning.foreign import ForeignError, foreign, told
+from pruning.foreign import ForeignError, contained, foreign, told
 from pruning.randomness import global_stream
 from pruning.structure.units import UntraceableError
 from pruning.training import snapshot
@@ -28,8 +28,12 @@ def rehearse(task: Task, seed: int) -> Training:
     training.begin()
     again = _resumed(training)
     if task.optimizer.own_code:
-        for one in (training, again):
-            _step(one)
+        try:
+            with foreign(f"{task.optimizer.name!r} cannot make a second step"):
+                for one in (training, again):
+                    _step(one)
+        except ValueError as error:
+            raise InputError(f"task.optimizer: {error}") from None
         if _differ(training, again):
             raise InputError(
                 f"task.optimizer: {task.optimizer.name!r} keeps state where a snapshot does not "
@@ -71,8 +75,12 @@ def _step(training: Training) -> None:
 def _resumed(training: Training) -> Training:
     records = training.pruner.records
     try:
-        data = snapshot.take(training)
-        again = snapshot.resume(data, training.task, training.seed, records)
+        with contained():
+            data = snapshot.take(training)
+            again = snapshot.resume(data, training.task, training.seed, records)
+    except snapshot.OptimizerStateError as error:
+        name = training.task.optimizer.name
+        raise InputError(f"task.optimizer: no snapshot of {name!r} can be taken: {error}") from None
     except Exception as error:  # a module's own extra state may fail in any way
         raise InputError(
             f"task.model: a snapshot of it cannot be taken and restored ({told(error)})"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import signal
 import warnings
 from collections.abc import Iterator
 
 import pytest
-from simulated import Killed, Whim, World, alone
+from simulated import Whim, World, alone
 
 from pruning import Policy, Prune
 from pruning.history import History
@@ -34,7 +35,7 @@ class Deadly(Policy):
 
     def decide(self, history: History) -> Prune | None:
         if history.epoch == 2:
-            raise Killed
+            signal.raise_signal(signal.SIGINT)  # no wall holds that
         return None
 
 
@@ -47,7 +48,7 @@ class Mortal(World):
             del self.rides[number]
             try:
                 ride.advance()
-            except Killed:
+            except KeyboardInterrupt:
                 self.tree.lost(branch.number, "its worker died")
             else:
                 if self.tree.report(number, ride.report()):
