@@ -1,4 +1,4 @@
-"""What lies at a path, where it is not what is read; a sweep's files are looked for in one place."""
+"""What lies at a path where it is not what is read. Files are looked for in one place alone."""
 
 from __future__ import annotations
 

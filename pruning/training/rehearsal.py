@@ -116,8 +116,14 @@ def _step(training: Training) -> None:
 def _resumed(training: Training) -> Training:
     records = training.pruner.records
     with foreign("task.model: a snapshot of it cannot be taken and restored"):
-        data = snapshot.take(training)
-        again = snapshot.resume(data, training.task, training.seed, records)
+        try:
+            data = snapshot.take(training)
+            again = snapshot.resume(data, training.task, training.seed, records)
+        except snapshot.OptimizerStateError as error:
+            name = training.task.optimizer.name
+            raise InputError(
+                f"task.optimizer: no snapshot of {name!r} can be taken: {error}"
+            ) from None
         if different := _differ(training, again):
             raise InputError(
                 f"task.model: {different} is not the same after a snapshot is restored"

@@ -14,7 +14,7 @@ from rich.console import Console
 from sweep_files import changed
 
 from pruning.errors import InputError
-from pruning.foreign import ForeignError, foreign
+from pruning.foreign import ExitError, ForeignError, foreign
 from sweeps.file.sweep import Sweep
 from sweeps.planning.inspecting import cuts, of_name
 from sweeps.running import preflight
@@ -158,6 +158,80 @@ class NoProbes(Own):
     def probes(self): raise RuntimeError("no probes")
 class CheckRaises(Own):
     def check(self, epochs): raise KeyError
+class AsksExits(Own):
+    def asks(self, epoch, epochs, acted): sys.exit(0)
+class AsksRaises(Own):
+    def asks(self, epoch, epochs, acted): raise RuntimeError("asks boom")
+class ReferenceExits(Own):
+    def reference(self): os._exit(0)
+class Reference3(Own):
+    def reference(self): return 3
+class ReferenceItself(Own):
+    def reference(self): return self
+class FirstRaises(Own):
+    def first_action(self, epochs): raise RuntimeError("first boom")
+class NoKey(Own):
+    def action_key(self): return []
+class Stops(Own):
+    def decide(self, history): raise GeneratorExit
+class End(BaseException): pass
+class Ends(Own):
+    def decide(self, history): raise End("mine")
+class Groups(Own):
+    def decide(self, history): raise BaseExceptionGroup("all", [End()])
+class Cut(Own):
+    def decide(self, history): return "cut"
+class Later(Own):
+    async def decide(self, history): return None
+class CutAtWork(Own):
+    def decide(self, history): return "cut" if len(history.layout.names) < 5 else None
+"""
+OPTIMIZERS = """
+class Sides(torch.optim.SGD):
+    def step(self, closure=None):
+        super().step()
+        for p in self.param_groups[0]["params"]:
+            self.state[p]["side"] = torch.ones(len(p), len(p))
+class Objects(torch.optim.SGD):
+    def step(self, closure=None):
+        super().step()
+        for p in self.param_groups[0]["params"]:
+            self.state[p]["o"] = object()
+"""
+SALIENCIES = """
+import os, sys, torch
+from typing import ClassVar
+from pruning import Saliency
+class Boom(Saliency):
+    name: ClassVar[str] = "boom"
+    def score(self, network, seed): raise RuntimeError("sal boom")
+class Refuses(Boom):
+    def score(self, network, seed): raise ValueError("no such layer")
+class Exits(Boom):
+    def score(self, network, seed): sys.exit(0)
+class ExitsHard(Boom):
+    def score(self, network, seed): os._exit(0)
+class Stops(Boom):
+    def score(self, network, seed): raise GeneratorExit
+class CheckExits(Boom):
+    def check(self, network): sys.exit(0)
+class KeyExits(Boom):
+    @property
+    def key(self): sys.exit(0)
+class NoNumbers(Boom):
+    def score(self, network, seed): return network.per_unit(lambda _, w: w * float("nan"))
+class Short(Boom):
+    def score(self, network, seed): return torch.ones(3)
+class Text(Boom):
+    def score(self, network, seed): return "abc"
+class Whole(Boom):
+    def score(self, network, seed): return torch.ones(len(network.alive_ids)).long()
+class ShortOfSteps(Short):
+    per_step: ClassVar[bool] = True
+class AtWork(Boom):
+    def score(self, network, seed):
+        if network.epoch: os._exit(0)
+        return network.per_unit(lambda _, w: w**2)
 """
 EXIT, ANY = "it would end the program, in own_models.py, line", "batches of any size"
 
@@ -166,11 +240,12 @@ EXIT, ANY = "it would end the program, in own_models.py, line", "batches of any 
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "own_models.py").write_text(MODELS)
     (tmp_path / "own_policies.py").write_text(POLICIES)
+    (tmp_path / "own_saliencies.py").write_text(SALIENCIES)
     (tmp_path / "exiting.py").write_text("import sys\nsys.exit(0)\n")
     (tmp_path / "wordless.py").write_text("raise KeyError\n")
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
-    for name in ("own_models", "own_policies", "exiting", "wordless"):
+    for name in ("own_models", "own_policies", "own_saliencies", "exiting", "wordless"):
         sys.modules.pop(name, None)
 
 
@@ -332,7 +407,22 @@ def test_what_no_step_can_be_made_with(
         ("own_policies:MadeExits", "cannot be made (SystemExit: 0"),
         ("own_policies:MadeRaises", "cannot be made (RuntimeError, in own_policies.py, line "),
         ("own_policies:Unfinished", "cannot be made (TypeError: Can't instantiate abstract class"),
-        ("own_policies:NoProbes", "fails when asked for its probes (RuntimeError: no probes)"),
+        ("own_policies:NoProbes", "probes() fails (RuntimeError: no probes)"),
+        ("own_policies:AsksExits", "asks() fails (SystemExit: 0: it would end the program, in own"),
+        ("own_policies:AsksRaises", "asks() fails (RuntimeError: asks boom)"),
+        ("own_policies:ReferenceExits", "reference() fails (SystemExit: 0: it would end"),
+        (
+            "own_policies:Reference3",
+            "reference() gives 3, of type int (allowed: a policy,",
+        ),
+        ("own_policies:ReferenceItself", "reference() gives the policy itself"),
+        ("own_policies:FirstRaises", "first_action() fails (RuntimeError: first boom)"),
+        ("own_policies:NoKey", "action_key() fails (TypeError: unhashable type: 'list')"),
+        ("own_policies:Stops", "(GeneratorExit: it would end the program, in own_policies.py"),
+        ("own_policies:Ends", "(End: mine: it would end the program, in own_policies.py, line "),
+        ("own_policies:Groups", "(BaseExceptionGroup: all (1 sub-exception): it would end the"),
+        ("own_policies:Cut", "decide returned 'cut', a str (allowed: an Action or None)"),
+        ("own_policies:Later", "a coroutine (allowed: an Action or None)"),
         ("own_policies:CheckRaises", "check(4) fails (KeyError, in own_policies.py, line "),
     ],
 )
@@ -345,11 +435,39 @@ def test_a_policy(name: str, said: str, capfd: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("Boom", "fails (RuntimeError: sal boom, in own_saliencies.py, line "),
+        ("Refuses", "fails (ValueError: no such layer, in own_saliencies.py, line "),
+        ("Exits", "fails (SystemExit: 0: it would end the program, in own_saliencies.py, line "),
+        ("ExitsHard", "fails (SystemExit: 0: it would end the program, in own_saliencies.py"),
+        ("Stops", "fails (GeneratorExit: it would end the program, in own_saliencies.py, line "),
+        ("CheckExits", "fails (SystemExit: 0: it would end the program, in own_saliencies.py"),
+        ("KeyExits", "(SystemExit: 0: it would end the program, in own_saliencies.py, line "),
+        ("NoNumbers", "gives scores that are NaN (allowed: finite numbers)"),
+        ("Short", "gives [3] of torch.float32 (allowed: [16] of torch.float32, a score for"),
+        ("ShortOfSteps", "gives [3] of torch.float32 (allowed: [16] of torch.float32, a score"),
+        ("Text", "gives 'abc', of type str (allowed: [16] of torch.float32, a score for"),
+        ("Whole", "gives [16] of torch.int64 (allowed: [16] of torch.float32, a score for"),
+    ],
+)
+def test_a_saliency(name: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    own = {"policy": "at_epoch", "epoch": 1, "saliency": f"own_saliencies:{name}"}
+    line = refusal({"policies": ["dense", own]}, capfd)
+    assert line.startswith("policies.1: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
         ("Raises", "RuntimeError: policy boom, in own_policies.py, line "),
         ("Wordless", "KeyError, in own_policies.py, line "),
         ("InNumpy", "ValueError: need at least one array to concatenate, in own_policies.py, line"),
         ("ExitsHardAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
         ("InterruptsAtWork", "KeyboardInterrupt: it would end the program, in own_policies.py"),
+        (
+            "CutAtWork",
+            "TypeError: decide returned 'cut', a str (allowed: an Action or None)",
+        ),
         ("ExitsAtWork", "SystemExit: 0: it would end the program, in own_policies.py, line "),
     ],
 )
@@ -392,3 +510,33 @@ def test_a_process_that_was_forked_meanwhile_really_ends() -> None:
         if not child:
             os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_saliency_that_fails_at_work_is_named(folder: Path) -> None:
+    from pruning.foreign import told_where
+    from pruning.saliency.registry import saliency
+    from pruning.training.loop import Training
+
+    sweep = Sweep.parse(changed(seeds=[0]))
+    training = Training(sweep.task, 0, [saliency("own_saliencies:AtWork")])
+    training.begin()
+    with pytest.raises(ExitError) as error:
+        training.epoch()
+    line = told_where(error.value)
+    assert line.startswith("SystemExit: 0: it would end the program, in own_saliencies.py, line ")
+    assert line.endswith(", in saliency boom")
+
+
+def test_an_optimizer_that_cannot_lose_units_is_known_before(
+    capfd: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "own_models.py").write_text(MODELS + OPTIMIZERS)
+    optimizer = {"name": "own_models:Sides", "lr": 0.1}
+    cut = {"policy": "at_epoch", "epoch": 1}
+    line = refusal({"task__optimizer": optimizer, "policies": ["dense", cut]}, capfd)
+    assert line.startswith("policies.1: no unit can go after a step of training: optimizer Sides")
+    for harmless in ("dense", {"policy": "bayes_factor"}, {"policy": "snip"}):
+        sweep = Sweep.parse(changed(seeds=[0], task__optimizer=optimizer, policies=[harmless]))
+        preflight.check(sweep)
+    line = refusal({"task__optimizer": "own_models:Objects"}, capfd)
+    assert line.startswith("task.optimizer: no snapshot of 'own_models:Objects' can be taken: ")
