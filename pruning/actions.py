@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -55,6 +55,16 @@ class Mask:
 
 
 Action = Prune | Mask
+
+
+def decided(answer: object) -> Action | None:
+    """What a policy has decided. Raises TypeError for what is no action."""
+    if answer is None or isinstance(answer, Prune | Mask):
+        return answer
+    if isinstance(answer, Coroutine):
+        answer.close()  # or Python warns that nobody has awaited it
+    kind = type(answer).__name__
+    raise TypeError(f"decide returned {answer!r}, a {kind} (allowed: an Action or None)")
 
 
 def from_json(data: Mapping[str, Any], warnings: Iterable[str] = ()) -> Action:

@@ -12,10 +12,11 @@ import signal
 import sysconfig
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from pruning.errors import InputError, one_line
@@ -57,17 +58,55 @@ def contained() -> Iterator[None]:
     with _exits_raise(), _interrupts() as pressed:
         try:
             yield
-        except (SystemExit, KeyboardInterrupt) as error:
-            if pressed:
+        except BaseException as error:
+            if pressed or isinstance(error, Exception):
                 raise
             raise ExitError(told(error)) from error
 
 
+def contain(kind: type) -> None:
+    """Let a class of a user's own be called within the wall, whoever calls it.
+
+    That are the methods and properties which a class above it has, too: others it calls itself.
+    """
+    if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return
+    for name, value in list(vars(kind).items()):
+        if not name.startswith("__") and hasattr(super(kind, kind), name):
+            if isinstance(value, FunctionType):
+                setattr(kind, name, _contained(value))
+            elif isinstance(value, property) and value.fget:
+                setattr(kind, name, property(_contained(value.fget), value.fset, value.fdel))
+
+
+def _contained(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(*args: Any, **options: Any) -> Any:
+        with contained():
+            return method(*args, **options)
+
+    return call
+
+
+@contextmanager
+def noted(where: str) -> Iterator[None]:
+    """What is raised within says where, in a note, and stays what it is."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(where)
+        raise
+
+
 def told_where(error: Exception) -> str:
-    """``told``, with the line of the code that is neither ours nor installed, if it passed one."""
+    """``told``, with the line of the code that is neither ours nor installed, if it passed one.
+
+    And with the notes that it bears.
+    """
     text = told(error)
     own = "" if isinstance(error, ExitError) else _place(error, own=True)
-    return text if text.endswith(own) else f"{text}{own}"
+    placed = text if text.endswith(own) else f"{text}{own}"
+    return ", ".join([placed, *getattr(error, "__notes__", ())])
 
 
 def told(error: BaseException) -> str:

@@ -29,6 +29,10 @@ def not_finite(metrics: Mapping[str, float]) -> str:
     return next((name for name in _LOSSES if not math.isfinite(metrics.get(name, 0.0))), "")
 
 
+NO_NUMBER = float(np.finfo(np.float32).min)
+"""A score that is none, in a record: NaN there says that a unit is gone."""
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """What one epoch left behind.

@@ -11,11 +11,13 @@ from torch import nn
 
 from pruning.policies import OneShot
 from pruning.pruner import Pruner
-from pruning.structure.copies import Example
+from pruning.structure.copies import Example, copy_model
 from pruning.structure.cost import macs_by_module
 from pruning.structure.inspection import Layer, Part, layers, parts
+from pruning.structure.layout import Bools
 from pruning.structure.network import Network
 from pruning.structure.reasons import UNTRACED
+from pruning.structure.shrink import shrink
 from pruning.structure.trace import find_units
 from pruning.structure.units import Units, UntraceableError
 
@@ -110,8 +112,7 @@ def _cut(pruner: Pruner, policy: OneShot) -> Cut:
     keep = network.alive.copy()
     if action:
         keep[np.array(action.units)] = False
-    bare = network.bare(keep)
-    left = parts(bare, macs_by_module(bare, network.example_input))
+    left = _left(network, keep)
     return Cut(
         policy,
         int(keep.sum()),
@@ -120,6 +121,17 @@ def _cut(pruner: Pruner, policy: OneShot) -> Cut:
         left,
         action.warnings if action else (),
     )
+
+
+def _left(network: Network, keep: Bools) -> dict[str, Part]:
+    """The layers with only the units to ``keep``; counted without numbers where that can be."""
+    try:
+        bare = network.bare(keep)
+        return parts(bare, macs_by_module(bare, network.example_input))
+    except Exception:  # one whose control flow depends on values runs with them only
+        real = copy_model(network.model, lambda t: t.clone())
+        shrink(real, None, network.units, network.alive, keep)
+        return parts(real, macs_by_module(real, network.example_input))
 
 
 def _cut_to_json(cut: Cut) -> dict[str, Any]:

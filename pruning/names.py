@@ -6,6 +6,7 @@ A dotted path is code that will be run with the user's rights, as an import is.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -71,6 +72,14 @@ def import_callable(path: str) -> Callable[..., Any]:
         kind = type(found).__name__
         raise ValueError(f"{path!r} is of type {kind}, which cannot be called; {_WANTED}")
     return found  # type: ignore[no-any-return]
+
+
+def call(make: Callable[..., Any], **given: Any) -> Any:
+    """What it returns. A coroutine is closed, as Python would warn that nobody awaits it."""
+    found = make(**given)
+    if inspect.iscoroutine(found):
+        found.close()
+    return found
 
 
 def lookup(kind: str, name: str, known: Mapping[str, type[T]], base: type[T]) -> type[T]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from pruning.actions import Action, Mask, from_json
-from pruning.history import History, Record
+from pruning.foreign import noted
+from pruning.history import NO_NUMBER, History, Record
 from pruning.meter import Meter
 from pruning.policies import Policy
 from pruning.randomness import global_stream
@@ -138,6 +139,16 @@ class Pruner:
                 self._try_gradients(sample)
         self.measure()
         return self.prune()
+
+    def try_out(self, probe: Probe) -> Tensor | None:
+        """What a probe measures now, on the sample if it looks at steps; nothing is recorded."""
+        self.watch([probe])
+        if probe.per_step and self.network.sample:
+            self._try_gradients(self.network.sample)
+        with torch.no_grad(), unwatched():
+            found = self._score(probe.key, probe)
+        self.steps.clear()
+        return found
 
     def after_backward(self) -> None:
         """Measure one step; to be called while its gradients are there.
@@ -288,10 +299,15 @@ class Pruner:
 
     def _score(self, key: str, probe: Probe) -> Tensor | None:
         if not probe.per_step:
-            return probe.score(self.network, self.seed)
+            return self._fresh(probe)
         if self.watcher and isinstance(probe, ActivationSaliency):
             return self.watcher.take(key)
         return self.steps.mean(key)
+
+    def _fresh(self, probe: Probe) -> Tensor:
+        with noted(f"in saliency {probe.key}"):
+            units = int(self.network.alive.sum())
+            return probe.fitting(probe.score(self.network, self.seed), units)
 
     def _filed(self, probe: Probe, score: Tensor) -> npt.NDArray[np.floating]:
         if isinstance(probe, Saliency):
@@ -320,9 +336,7 @@ class Pruner:
             for probe in asked:
                 if not isinstance(probe, ActivationSaliency):
                     with self.meter.section(f"probe:{probe.key}"):
-                        self.steps.add(
-                            probe.key, probe.score(self.network, self.seed), _there(probe, finite)
-                        )
+                        self.steps.add(probe.key, self._fresh(probe), _there(probe, finite))
             if finite is not None:
                 self.steps.begin(finite)
 
@@ -370,4 +384,4 @@ def _unpacked(data: Tensor) -> Record:
 
 def _ordered(score: Tensor) -> Tensor:
     """Scores that can be ranked: what is not a number ranks last (NaN means gone in a record)."""
-    return torch.nan_to_num(score.float(), nan=torch.finfo(torch.float32).min)
+    return torch.nan_to_num(score.float(), nan=NO_NUMBER)

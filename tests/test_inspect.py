@@ -69,7 +69,7 @@ def test_a_field_of_the_sweep_file_can_be_changed(file: str) -> None:
         (["small_cnn", "--ratio", "1"], "--ratio: 1.0 is not allowed"),
         (["small_cnn", "--ratio", "0"], "--ratio: 0.0 is not allowed"),
         (["small_cnn", "--scope", "both"], "--scope: 'both' is not allowed"),
-        (["small_cnn", "--shape", "1"], "'small_cnn' fails for samples of shape (1,)"),
+        (["small_cnn", "--shape", "1"], "'small_cnn' is for pictures (channels, height, width)"),
         (["small_cnn", "--shape", "8,x"], "--shape: '8,x' is not allowed"),
         (["small_cnn", "--set", "task.epochs=2"], "--set: changes a sweep file"),
         (["small_cnn", "--options", "{widths: [4"], "--options: not YAML"),

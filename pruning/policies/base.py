@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pruning.actions import Action, Mask, Prune
+from pruning.foreign import contain
 from pruning.history import History
 from pruning.saliency import Probe
 from pruning.settings import Settings, canonical
@@ -24,6 +25,10 @@ class Policy(Settings):
 
     name: ClassVar[str]
     paper: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        contain(cls)
 
     def probes(self) -> Sequence[Probe]:
         """What must be measured during every epoch for ``decide``."""

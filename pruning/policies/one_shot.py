@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from pruning.history import History, Record
+from pruning.history import NO_NUMBER, History, Record
 from pruning.policies.base import Policy, Prune
 from pruning.policies.selection import Mask, Scope, floors, keep_top, round_up
 from pruning.saliency import AnySaliency, Magnitude, Probe
@@ -87,6 +87,8 @@ class OneShot(Policy):
         if not len(gone):
             return None
         if np.ptp(scores[history.last.alive]) == 0:
+            if scores[history.last.alive][0] <= NO_NUMBER:
+                raise ValueError(f"saliency {self.saliency.key} was NaN for all units: no scores")
             tied = f"saliency {self.saliency.key} was the same for all units: which went is chance"
             warnings = (*warnings, tied)
         return Prune.of(gone, (*warnings, *self._on_the_floor(kept, history.layout)))

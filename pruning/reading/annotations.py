@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pruning.errors import InputError
 from pruning.reading.pictures import Picture
+from pruning.reading.places import instead_of_file
 from pruning.reading.spec import DataSpec
 
 _ENDINGS = {".txt", ".csv", ".tsv"}
@@ -69,7 +70,8 @@ def _candidates(folder: Path, root: Path, spec: DataSpec) -> Iterator[Path]:
         file = Path(spec.annotations).expanduser()
         file = file if file.is_file() else root / file
         if not file.is_file():
-            raise InputError(f"task.data.annotations: file {spec.annotations!r} does not exist")
+            why = instead_of_file(file)
+            raise InputError(f"task.data.annotations: file {spec.annotations!r} {why}")
         yield file
         return
     for place in dict.fromkeys((folder, root)):

@@ -11,7 +11,7 @@ from pruning.errors import one_line
 from pruning.reading.arrays import Array
 from pruning.reading.given import Arrays
 from pruning.reading.parts import arrays_of, refuse_settings
-from pruning.reading.places import absent
+from pruning.reading.places import instead_of_file, instead_of_folder
 from pruning.reading.spec import DataSpec
 
 _PICKLED = (
@@ -27,7 +27,7 @@ def npz(place: str, spec: DataSpec) -> Arrays:
         return npy(place, spec)
     refuse_settings(spec, "options", "channels", "annotations")
     if not path.is_file():
-        raise absent("file", path)
+        raise ValueError(f"file {str(path)!r} {instead_of_file(path)}")
     if not zipfile.is_zipfile(path):
         why = "it is an npy file: give npy:FOLDER" if _is_npy(path) else "it is no archive"
         raise ValueError(f"{str(path)!r} is no npz file of plain arrays ({why})")
@@ -46,17 +46,20 @@ def npy(place: str, spec: DataSpec) -> Arrays:
     """
     refuse_settings(spec, "options", "channels", "annotations")
     path = Path(place).expanduser()
-    if path.is_file():
-        raise ValueError(f"folder {str(path)!r} is a file; give its folder")
     if not path.is_dir():
-        raise absent("folder", path)
+        hint = "; give its folder" if path.is_file() else ""
+        raise ValueError(f"folder {str(path)!r} {instead_of_folder(path)}{hint}")
     files = sorted(path.glob("*.npy"))
     if not files:
-        raise ValueError(f"folder {str(path)!r} has no npy files (x_train.npy, y_train.npy, ...)")
+        raise ValueError(
+            f"{str(path)!r} is a folder without npy files (x_train.npy, y_train.npy, ...)"
+        )
     return arrays_of({file.stem: _read(file) for file in files}, str(path), spec)
 
 
 def _read(file: Path) -> Array:
+    if not file.is_file():
+        raise ValueError(f"file {str(file)!r} {instead_of_file(file)}")
     try:
         found: Array = np.load(file, allow_pickle=False)
     except Exception as error:

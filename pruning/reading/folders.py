@@ -8,7 +8,7 @@ TinyImageNet). What is hidden is passed over, what else is not read is named.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from pruning.reading.labels import Classes
 from pruning.reading.parts import part_named, refuse_settings, unread_notes
 from pruning.reading.picture_sets import picture_sets
 from pruning.reading.pictures import Picture, read_alike
-from pruning.reading.places import absent
+from pruning.reading.places import instead_of_folder
 from pruning.reading.spec import Augment, DataSpec
 
 _OF_SYSTEMS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}
@@ -32,10 +32,8 @@ def imagefolder(place: str, spec: DataSpec, augment: Augment) -> Sets:
     """The pictures of a folder. Raises ValueError, naming the file or folder that is wrong."""
     refuse_settings(spec, "options", "layout")
     root = Path(place).expanduser()
-    if root.is_file():
-        raise ValueError(f"folder {str(root)!r} is a file")
     if not root.is_dir():
-        raise absent("folder", root)
+        raise ValueError(f"folder {str(root)!r} {instead_of_folder(root)}")
     folders = _parts(root)
     train = folders.pop("train", root)
     names, listed, read = _training(train, root, spec)
@@ -45,7 +43,7 @@ def imagefolder(place: str, spec: DataSpec, augment: Augment) -> Sets:
         parts |= {part: found} if found else {}
         read, notes = [*read, folder, *more], [*notes, *note]
     rest = [entry.name for entry in _visible(root) if entry not in read]
-    notes = [*unread_notes(str(root), rest), *notes]
+    notes = [*unread_notes(str(root), rest), *_no_pictures({*read} - {root}), *notes]
     sets = read_alike(parts, spec.channels)
 
     def check() -> None:
@@ -132,15 +130,31 @@ def _by_folder(part: Path, inside: Sequence[str], names: Sequence[str] | None = 
 
 def _pictures(folder: Path) -> list[Picture]:
     """All below a folder, in torchvision's order."""
-    found = []
+    return [Picture(str(path), path) for path in _files(folder) if _is_picture(path)]
+
+
+def _no_pictures(read: Set[Path]) -> tuple[str, ...]:
+    """How many files among the pictures are none, and the first, in a line."""
+    folders = [one for one in sorted(read) if one.is_dir() and not read & {*one.parents}]
+    below = (file for folder in folders for file in _files(folder))
+    others = [file for file in below if not _is_picture(file) and file not in read]
+    if not others:
+        return ()
+    more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+    endings = ", ".join(IMG_EXTENSIONS)
+    return (f"not read, as none of {endings}: {str(others[0])!r}{more}",)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.name.lower().endswith(IMG_EXTENSIONS)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All below a folder but what is hidden, in torchvision's order."""
     for place, files in sorted(_walked(folder)):
         if any(_hidden(step) for step in Path(place).relative_to(folder).parts):
             continue
-        for name in sorted(files):
-            if name.lower().endswith(IMG_EXTENSIONS) and not _hidden(name):
-                path = Path(place) / name
-                found.append(Picture(str(path), path))
-    return found
+        yield from (Path(place) / name for name in sorted(files) if not _hidden(name))
 
 
 def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
@@ -155,10 +169,9 @@ def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
 def _refuse_empty(folder: Path) -> None:
     if not _pictures(folder):
         files = [entry.name for entry in _visible(folder)]
-        what = f"but {files[0]!r} and the like" if files else "nothing"
+        what = f"has no pictures, but {files[0]!r} and the like" if files else "is empty"
         raise ValueError(
-            f"class folder {str(folder)!r} has no pictures, {what} (allowed: "
-            f"{', '.join(IMG_EXTENSIONS)})"
+            f"class folder {str(folder)!r} {what} (allowed: {', '.join(IMG_EXTENSIONS)})"
         )
 
 

@@ -2,7 +2,7 @@
 
 A mapping of arrays is read as a file of them is. Datasets are looked at sample by sample, all of
 them where there are few, else some from the first to the last; of all samples that the function can
-name the labels of (``targets``), the labels.
+name the labels of (``targets``), the labels. Whatever of it fails is said in a line.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pruning.foreign import foreign
-from pruning.names import import_dotted
+from pruning.foreign import ForeignError, contained, foreign, told_where
+from pruning.names import call, import_dotted
 from pruning.reading.alike import refuse_unlike
-from pruning.reading.arrays import array_of, samples_of
+from pruning.reading.arrays import Array, array_of, samples_of
 from pruning.reading.given import Arrays, Sets
 from pruning.reading.labels import Classes, classes_of
 from pruning.reading.parts import arrays_of, refuse_settings
@@ -28,6 +28,12 @@ from pruning.reading.targets import count_of, kind_of, maps, target_of
 
 LOOKED_AT = 2000
 """Samples of a part that are looked at."""
+
+READ = 10_000_000
+"""Samples of a part at most that are read one by one for their labels."""
+
+HELD = 1_000_000_000
+"""Samples of a part at most: their numbers are held in memory."""
 
 COMPARED = 64
 """Samples of a part whose scale is compared with that of another."""
@@ -40,9 +46,21 @@ def own(spec: DataSpec) -> Arrays | Sets:
     refuse_settings(spec, "channels", "annotations")
     load_data = import_dotted(spec.source)
     with foreign(f"{spec.source!r} failed"):
-        given = load_data(**spec.options)
+        given = call(load_data, **spec.options)
+    try:
+        with contained():
+            return _read(given, spec)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ForeignError(f"{spec.source!r} cannot be read ({told_where(error)})") from error
+
+
+def _read(given: Any, spec: DataSpec) -> Arrays | Sets:
     if isinstance(given, Mapping):
-        return arrays_of(given, spec.source, spec)
+        with foreign(f"{spec.source!r} returned a mapping that cannot be read"):
+            arrays = {key: given[key] for key in given}
+        return arrays_of(arrays, spec.source, spec)
     refuse_settings(spec, "layout")
     if not (isinstance(given, (tuple, list)) and len(given) == 3):
         length = f" of {len(given)}" if isinstance(given, (tuple, list)) else ""
@@ -50,6 +68,8 @@ def own(spec: DataSpec) -> Arrays | Sets:
             f"{spec.source!r} returned {type(given).__name__}{length}; a mapping with x_train, "
             f"y_train or three datasets (train, validation, test) are needed"
         )
+    if given[0] is None:
+        raise ValueError(f"{spec.source!r} has no training part")
     if given[1] is None:
         raise ValueError(f"{spec.source!r} has no validation part; policies are judged on it")
     parts = {
@@ -109,7 +129,7 @@ def _classes(
     labels: Mapping[str, Sequence[Any]], train: Any, sure: bool
 ) -> tuple[Classes, tuple[str, ...]]:
     """Those that the training part names by its ``classes``, or those of its labels; and notes."""
-    named = getattr(train, "classes", None)
+    named = _said(train, "classes", "the training part")
     names = tuple(map(str, named)) if isinstance(named, (list, tuple)) and named else None
     if names and all(_is_number(one, len(names)) for part in labels.values() for one in part):
         return Classes(np.arange(len(names)), names), ()
@@ -132,25 +152,44 @@ def _count(part: Any, where: str) -> int:
     """How many samples it has. Raises ValueError for what is no dataset, or an empty one."""
     if isinstance(part, torch.utils.data.DataLoader):
         raise ValueError(f"{where} is a DataLoader; give the dataset that it loads")
-    if not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
+    if not all(callable(getattr(type(part), name, None)) for name in ("__len__", "__getitem__")):
         kind = type(part).__name__
         raise ValueError(f"{where} is {kind}, no dataset: it needs a length, and samples by number")
     with foreign(f"{where}: its length fails"):
         count = len(part)
     if not count:
         raise ValueError(f"{where} is empty: it has no samples")
+    if count > HELD:
+        raise ValueError(f"{where} has {count:,} samples (allowed: up to {HELD:,})")
     return count
+
+
+def _said(part: Any, name: str, where: str) -> Any:
+    """What a part says of itself, None if it does not."""
+    with foreign(f"{where}: its {name!r} cannot be had"):
+        return getattr(part, name, None)
+
+
+def _targets(part: Any, where: str, count: int) -> Array | None:
+    """The labels that a part names for all its samples."""
+    listed = _said(part, "targets", where)
+    with foreign(f"{where}: its 'targets' cannot be read"):
+        if listed is None or np.ndim(listed) != 1 or len(listed) != count:
+            return None
+    return array_of(listed, f"{where}: targets")
 
 
 def _look(part: Any, where: str, shapes: dict[tuple[int, ...], str]) -> Sequence[Any]:
     """The labels of a part, all that can be had; the shapes of its samples are added to others."""
     count = len(part)
-    listed = getattr(part, "targets", None)
-    whole = None
-    if listed is not None and np.ndim(listed) == 1 and len(listed) == count:
-        whole = array_of(listed, f"{where}: targets")
+    whole = _targets(part, where, count)
     looked = set(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int).tolist())
-    named = whole is not None or hasattr(part, "classes")
+    named = whole is not None or _said(part, "classes", where) is not None
+    if not named and count > READ:
+        raise ValueError(
+            f"{where} has {count:,} samples, each of which would be read for its label; give the "
+            f"dataset 'targets', the labels of all, or 'classes', their names"
+        )
     labels = []
     for number in sorted(looked) if named else range(count):
         place = f"{where}, sample {number}"
@@ -177,7 +216,7 @@ def _item(part: Any, number: int, where: str) -> tuple[Any, Any]:
 def _shape(sample: Any, where: str) -> tuple[int, ...]:
     try:
         found = torch.as_tensor(sample)
-    except (TypeError, ValueError, RuntimeError):
+    except Exception:  # whatever objects of others do
         kind = type(sample).__name__
         raise ValueError(f"{where} is a {kind}, not a tensor") from None
     samples_of(found[None], where)

@@ -20,7 +20,7 @@ from pruning.reading.labels import classes_of
 from pruning.reading.parts import SAID, part_named, refuse_settings
 from pruning.reading.picture_sets import picture_sets
 from pruning.reading.pictures import Picture, read_alike
-from pruning.reading.places import absent
+from pruning.reading.places import SPECIAL, instead_of_folder, is_special
 from pruning.reading.spec import Augment, DataSpec
 
 _OPTIONS = {"image", "label"}
@@ -59,8 +59,10 @@ def _files(path: Path) -> dict[str, list[Path]]:
     if path.is_file():
         return {"train": [path]}
     if not path.is_dir():
-        raise absent("folder", path)
+        raise ValueError(f"folder {str(path)!r} {instead_of_folder(path)}")
     files = sorted(one for one in path.rglob("*.parquet") if not one.name.startswith("."))
+    if special := next(filter(is_special, files), None):
+        raise ValueError(f"{str(special)!r} {SPECIAL}")
     found: dict[str, list[Path]] = {}
     for file in files:
         part = _part(file, path)

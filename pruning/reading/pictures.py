@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 
 from pruning.errors import InputError
 from pruning.foreign import told
+from pruning.reading.places import SPECIAL, is_special
 
 ENTIRELY = 20_000
 """Pictures of a part that are decoded before anything starts; of a larger one so many of them."""
@@ -42,6 +43,8 @@ class Picture:
 
     def open(self) -> Image.Image:
         """Its head; pixels are read when they are asked for. Raises ValueError."""
+        if isinstance(self.file, Path) and is_special(self.file):
+            raise ValueError(f"picture {self.name!r} {SPECIAL}")
         try:
             return Image.open(self.file if isinstance(self.file, Path) else io.BytesIO(self.file()))
         except Exception as error:  # Pillow's readers raise many kinds

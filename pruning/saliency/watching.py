@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pruning.foreign import noted
 from pruning.meter import Meter
 from pruning.saliency.base import ActivationSaliency
 from pruning.structure.activations import Forewarn, Site
@@ -158,7 +159,7 @@ class Watcher:
         activation: Tensor,
         gradient: Tensor | None = None,
     ) -> None:
-        with self._meter.section(f"probe:{key}"):
+        with self._meter.section(f"probe:{key}"), noted(f"in saliency {key}"):
             values = self._probes[key].per_channel(
                 _arranged(activation, site.dim),
                 None if gradient is None else _arranged(self._unscale(gradient), site.dim),

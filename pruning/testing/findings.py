@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pruning.foreign import told
 from pruning.policies.base import Policy
 from pruning.policies.registry import specify
 
@@ -59,4 +60,4 @@ def shortened(text: object) -> str:
 
 def raised(error: Exception) -> str:
     """An exception as one line."""
-    return shortened(f"{type(error).__name__}: {error}")
+    return shortened(told(error))

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from torch import Tensor
 
-from pruning.actions import Action, Mask, Prune
+from pruning.actions import Action, Prune, decided
+from pruning.foreign import ExitError
 from pruning.history import History, Record
 from pruning.policies.base import Policy
 from pruning.testing.findings import BreachError, RaisedError, raised, shortened
@@ -39,6 +40,8 @@ def ask(policy: Policy, history: History) -> Answer:
     try:
         action = None if epoch == history.epochs else policy.decide(history)
         indicator = policy.indicator(history)
+    except ExitError:  # that no other task would be for
+        raise
     except Exception as error:
         found = f"it raises {raised(error)}"
         raise BreachError(found, "an action or None", epoch, RaisedError) from error
@@ -47,8 +50,11 @@ def ask(policy: Policy, history: History) -> Answer:
 
 
 def _can_be_stored(action: object, indicator: object, epoch: int) -> None:
-    if not (action is None or isinstance(action, Prune | Mask)):
-        raise BreachError(f"decide returns {shortened(repr(action))}", "Prune, Mask or None", epoch)
+    try:
+        decided(action)
+    except TypeError as error:
+        found, _, allowed = str(error).partition(" (allowed: ")
+        raise BreachError(shortened(found), allowed.removesuffix(")"), epoch) from None
     for unit in action.units if isinstance(action, Prune) else ():
         if type(unit) is not int:
             found = f"unit {unit} is of type {type(unit).__name__}"
@@ -128,7 +134,7 @@ def lived(policy: Policy, task: Task | None = None) -> Life:
             del _LIVES[next(iter(_LIVES))]
         try:
             _LIVES[key] = _train(policy, task)
-        except BreachError:
+        except (BreachError, ExitError):
             raise
         except Exception as error:
             found, allowed = f"its training raises {raised(error)}", "a task it can be trained on"

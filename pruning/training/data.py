@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from pruning.errors import InputError, one_line
+from pruning.foreign import ExitError, contained
 from pruning.preprocessing import Preprocessing
 from pruning.randomness import generator
 from pruning.reading.given import Arrays, Pair, Sets
@@ -72,19 +73,20 @@ def load(spec_json: str, augment_json: str, device: str) -> Data:
     augment = Augment.model_validate_json(augment_json)
     with _in_the_field():
         source = read(spec, augment)
-    if isinstance(source, Sets):
-        return _from_sets(source, spec, augment)
-    return _from_arrays(source, spec, augment, torch.device(device))
+        if isinstance(source, Sets):
+            return _from_sets(source, spec, augment)
+        return _from_arrays(source, spec, augment, torch.device(device))
 
 
 @contextmanager
 def _in_the_field() -> Iterator[None]:
-    """What is wrong with the data is said under the name of its field."""
+    """What is wrong with the data is said under the name of its field, were it that it exits."""
     try:
-        yield
+        with contained():
+            yield
     except InputError:
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ExitError) as error:
         raise InputError(f"task.data: {one_line(error)}") from None
 
 

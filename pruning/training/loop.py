@@ -272,8 +272,6 @@ def _warm_up() -> None:
 
 def _optimizers(task: Task, model: nn.Module) -> list[torch.optim.Optimizer]:
     """The task's optimizers. Raises InputError."""
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise InputError(f"task.model: {task.model.name!r} has no parameter that requires_grad")
     try:
         with foreign(f"{task.optimizer.name!r} cannot be made"):
             made = task.optimizer.optimizers(model)

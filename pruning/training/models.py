@@ -6,19 +6,23 @@ import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import ConfigDict, Field, ValidationError, validate_call
 from torch import nn
 
-from pruning.errors import InputError, nearest, unknown
-from pruning.foreign import foreign
+from pruning.errors import InputError, explain, nearest, unknown
+from pruning.foreign import ForeignError, foreign
 from pruning.known import MODEL_FORMS
-from pruning.names import import_callable, is_dotted
+from pruning.names import call, import_callable, is_dotted
 from pruning.randomness import global_stream
 from pruning.training.outputs import main_output
 
 Shape = Sequence[int]
+Count = Annotated[int, Field(ge=1)]
+Widths = Annotated[Sequence[Count], Field(min_length=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 _TORCHVISION = "torchvision:"
 WIDEST = 1_000_000
 """Units of a layer at most: each is followed through the network by itself, about 10 s a million
@@ -28,12 +32,12 @@ on one core, and of more than some 100,000 sight is lost."""
 def small_cnn(
     shape: Shape,
     classes: int,
-    widths: Sequence[int] = (16, 32, 32, 64, 64),
-    pool_after: Sequence[int] = (1, 3),
+    widths: Widths = (16, 32, 32, 64, 64),
+    pool_after: Sequence[Annotated[int, Field(ge=0)]] = (1, 3),
     batch_norm: bool = True,
-    pooling: str = "average",
-    hidden: Sequence[int] = (),
-    dropout: float = 0.0,
+    pooling: Literal["average", "flatten"] = "average",
+    hidden: Sequence[Count] = (),
+    dropout: Dropout = 0.0,
 ) -> nn.Module:
     """3x3 convolutions with ReLU, 2x2 max-pooling after some, and dense layers.
 
@@ -60,7 +64,7 @@ def small_cnn(
 
 
 def small_mlp(
-    shape: Shape, classes: int, hidden: Sequence[int] = (256, 128), dropout: float = 0.0
+    shape: Shape, classes: int, hidden: Sequence[Count] = (256, 128), dropout: Dropout = 0.0
 ) -> nn.Module:
     """Dense layers with ReLU on the flattened sample."""
     features = 1
@@ -101,7 +105,7 @@ class _Block(nn.Module):
 
 
 def small_resnet(
-    shape: Shape, classes: int, widths: Sequence[int] = (16, 32, 64), blocks: int = 1
+    shape: Shape, classes: int, widths: Widths = (16, 32, 64), blocks: Count = 1
 ) -> nn.Module:
     """A residual network of the CIFAR form (He et al. 2016): a stage a width, halving the size."""
     channels = widths[0]
@@ -162,19 +166,24 @@ def build(
     loss of one's own takes what it may be. Raises InputError for an unknown name, an import that
     fails, options that do not fit, or another output.
     """
-    with global_stream(torch.device("cpu"), seed, "init"), warnings.catch_warnings():
-        # About defaults of their own, and empty layers, which are refused below.
-        warnings.filterwarnings("ignore", "Initializing zero-element")
-        warnings.filterwarnings("ignore", module=r"torch(vision)?\.")
-        model = _construct(name, options, shape, classes)
-        _check_widths(model, name)
-        initialise = initialisation(name)
-        if initialise:
-            initialise(model)
-        _check_output(model, name, shape, classes, output)
-    for where, parameter in model.named_parameters():
-        if not parameter.numel():
-            raise InputError(f"task.model: {name!r} has a layer without units: {where!r} is empty")
+    try:
+        with (
+            foreign(f"{name!r} cannot be looked at"),
+            global_stream(torch.device("cpu"), seed, "init"),
+            warnings.catch_warnings(),
+        ):
+            # About defaults of their own, and empty layers, which are refused below.
+            warnings.filterwarnings("ignore", "Initializing zero-element")
+            warnings.filterwarnings("ignore", module=r"torch(vision)?\.")
+            model = _construct(name, options, shape, classes)
+            _check_modules(model, name)
+            initialise = initialisation(name)
+            if initialise:
+                initialise(model)
+            _check_output(model, name, shape, classes, output)
+            _check_parameters(model, name)
+    except ForeignError as error:
+        raise InputError(f"task.model: {error}") from None
     return model
 
 
@@ -188,11 +197,11 @@ def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -
     try:
         make = _maker(name, tuple(shape), classes)
         with foreign(f"{name!r} fails {given}"):
-            model = make(**options)
+            model = call(make, **options)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"task.model: {error}") from None
-    if inspect.iscoroutine(model):
-        model.close()  # or Python warns that nobody awaits it
     if not isinstance(model, nn.Module):
         raise InputError(f"task.model: {name!r} returned {type(model).__name__}, not an nn.Module")
     return model
@@ -200,7 +209,11 @@ def _construct(name: str, options: dict[str, Any], shape: Shape, classes: int) -
 
 def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any]:
     if name in MODELS:
-        return partial(MODELS[name], shape, classes)
+        if name != "small_mlp" and len(shape) != 3:
+            raise ValueError(
+                f"{name!r} is for pictures (channels, height, width); samples have shape {shape}"
+            )
+        return partial(_strict, name, shape, classes)
     if name.startswith(_TORCHVISION):
         import torchvision
 
@@ -219,19 +232,45 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[..., Any
     raise ValueError(unknown("model", name, MODEL_FORMS))
 
 
+def _strict(name: str, shape: tuple[int, ...], classes: int, /, **options: Any) -> nn.Module:
+    """One of ours, whose options are what they say. Raises InputError."""
+    known = list(inspect.signature(MODELS[name]).parameters)[2:]
+    if strange := [option for option in options if option not in known]:
+        raise InputError(f"task.model.options: {unknown('option', strange[0], known)}")
+    make = validate_call(config=ConfigDict(strict=True))(MODELS[name])
+    try:
+        return make(shape, classes, **options)
+    except ValidationError as error:
+        raise explain(error, "task.model.options") from None
+
+
 def _kaiming(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def _check_widths(model: nn.Module, name: str) -> None:
+def _check_modules(model: nn.Module, name: str) -> None:
     for where, module in model.named_modules():
+        if not isinstance(module, torch.jit.ScriptModule) and "_modules" not in vars(module):
+            place = f" ({where!r})" if where else ""
+            raise InputError(
+                f"task.model: {name!r}: {type(module).__name__}{place} did not call "
+                f"super().__init__()"
+            )
         width = getattr(module, "out_features", getattr(module, "out_channels", 0))
         if isinstance(width, int) and width > WIDEST:
             raise InputError(
                 f"task.model: {name!r} has a layer of {width:,} units, {where!r} (allowed: up to "
                 f"{WIDEST:,}, as units are followed one by one)"
             )
+
+
+def _check_parameters(model: nn.Module, name: str) -> None:
+    for where, parameter in model.named_parameters():
+        if not parameter.numel():
+            raise InputError(f"task.model: {name!r} has a layer without units: {where!r} is empty")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(f"task.model: {name!r} has no parameter that requires_grad")
 
 
 def _check_output(
@@ -245,16 +284,16 @@ def _check_output(
             model.train(was_training)
     except ValueError as error:
         raise InputError(f"task.model: {error}") from None
-    if given is None:
-        return
-    needed = (2, *(given or [classes]))
     try:
         if (output := main_output(output)).is_complex():
             raise InputError(f"task.model: {name!r} gives outputs that are complex numbers")
         found: Any = tuple(output.shape)
-    except TypeError:
+    except TypeError as error:
+        if given is None:
+            raise InputError(f"task.model: {name!r} gives no output: {error}") from None
         found = type(output).__name__
-    if found != needed:
+    needed = (2, *(given or [classes]))
+    if given is not None and found != needed:
         why = f"asks for {tuple(given)} a sample" if given else f"has {classes} classes"
         raise InputError(
             f"task.model: {name!r} gives an output of {found} for 2 samples; "

@@ -25,6 +25,10 @@ from pruning.training.task import Task
 from pruning.training.weights import give, parted
 
 
+class OptimizerStateError(ValueError):
+    """What an optimizer remembers cannot be stored."""
+
+
 def take(training: Training) -> bytes:
     """The state of a training between two epochs.
 
@@ -56,11 +60,15 @@ def _optimizers(training: Training, tensors: dict[str, Tensor]) -> dict[str, Any
     for name, parameter in training.model.named_parameters():
         for key, value in _held(training, parameter).items():
             if not isinstance(key, str) or "." in key:
-                raise ValueError(f"the optimizer's state {key!r} of {name} cannot be stored")
+                raise OptimizerStateError(f"state {key!r} of {name} has no name for a file")
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{key}.{name}"] = value
             elif value is not None:
-                rest[f"{key}.{name}"] = encode(value, f"nested.{key}.{name}", tensors)
+                try:
+                    rest[f"{key}.{name}"] = encode(value, f"nested.{key}.{name}", tensors)
+                except ValueError as error:
+                    what = str(error).removeprefix("nested.")
+                    raise OptimizerStateError(f"state {what}") from None
     return rest
 
 

@@ -20,7 +20,15 @@ __all__ = ["Augment", "DataSpec", "ModelSpec", "Task"]
 
 def _named(field: str) -> Any:
     """Accept ``name`` for ``{field: name}``."""
-    return BeforeValidator(lambda given: {field: given} if isinstance(given, str) else given)
+
+    def mapping(given: Any) -> Any:
+        if isinstance(given, str):
+            return {field: given}
+        if not isinstance(given, (dict, Settings)):
+            raise ValueError(f"{given!r} is not allowed: a {field}, or a mapping with {field}")
+        return given
+
+    return BeforeValidator(mapping)
 
 
 class ModelSpec(Settings):

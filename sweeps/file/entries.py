@@ -69,6 +69,8 @@ class Entry:
         return TrialSpec(task, chosen, seed, drawn)
 
     def _check(self, policy: Policy, epochs: int) -> None:
+        from pruning.policies.questions import ask_beforehand  # with torch: not before here
+
         refusal = ""
         try:
             with foreign(f"check({epochs}) fails"):
@@ -76,13 +78,14 @@ class Entry:
                     policy.check(epochs)
                 except ValueError as error:  # as it is to refuse
                     refusal = one_line(error)
+            ask_beforehand(policy, epochs)
         except ValueError as error:
             raise InputError(f"{self.where}: {error}") from None
         if refusal:
             raise InputError(f"{self.where}.{refusal}")
 
     def _policy(self, given: Any) -> Policy:
-        from pruning.policies.registry import policy as parse_policy  # with torch: not before here
+        from pruning.policies.registry import policy as parse_policy
 
         try:
             return parse_policy(given, self.where)

@@ -84,6 +84,13 @@ class Sweep(Settings):
             raise ValueError(f"{list(given)} names a seed twice")
         return given
 
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _a_list(cls, given: Any) -> Any:
+        if isinstance(given, list | tuple) and given:
+            return given
+        raise ValueError(f"{given!r} is not allowed: a list of policies is needed, as [dense, epi]")
+
     @model_validator(mode="after")
     def _reference_fits(self) -> Sweep:
         if self.reference is not None and set(self.reference) != set(self.objectives):

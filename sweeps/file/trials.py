@@ -62,7 +62,7 @@ class TrialSpec:
         name = re.sub(r"[^A-Za-z0-9_]+", "_", self.setting["policy"])
         return f"{name}-{self.address[:8]}-s{self.seed}"
 
-    @property
+    @cached_property
     def reference(self) -> TrialSpec | None:
         """The trial that this one, a control, is compared with."""
         policy = self.policy.reference()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,14 +11,15 @@ import torch
 import yaml
 
 from pruning.errors import InputError, one_line
+from pruning.foreign import foreign
 from pruning.inspection import Inspection, inspect, without_units
 from pruning.names import import_from
 from pruning.policies import AtEpoch, OneShot
 from pruning.pruner import Pruner
 from pruning.saliency import Probe
 from pruning.structure.units import UntraceableError
-from pruning.training import models
-from pruning.training.loop import Training, open_data, open_model
+from pruning.training.loop import open_data, open_model
+from pruning.training.rehearsal import opened, tried_model, try_snapshot, walled
 from pruning.training.sizes import Size, usual_size
 from pruning.training.task import ModelSpec, Task
 from sweeps.file.sweep import Sweep
@@ -81,39 +82,46 @@ def of_name(
 
 def of_model(spec: ModelSpec, size: Size, policies: Sequence[OneShot]) -> Inspected:
     """A network without data: what is cut is known to saliencies that need none."""
-    model = models.build(spec.name, spec.options, size.shape, size.classes, output=None)
-    example = torch.zeros(2, *size.shape)
     for probe in _probes(policies):
         if probe.per_step:
             raise InputError(f"--data: missing; saliency {probe.key} is measured on data")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    try:
-        pruner = Pruner(model, optimizer, example_input=example, probes=_probes(policies))
-        pruner.start()
-        found = inspect(pruner, policies)
-    except UntraceableError as error:
-        found = without_units(model, example, str(error))
-    except ValueError as error:
-        raise InputError(f"--saliency: {error}; --data gives it samples") from None
+    with walled(spec.name):
+        model, example = tried_model(spec, size.shape, size.classes), torch.zeros(2, *size.shape)
+        try:
+            with foreign(f"task.model: {spec.name!r} cannot be traced"):
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                pruner = Pruner(model, optimizer, example_input=example, probes=_probes(policies))
+            found = _measured(pruner, policies, pruner.start, "; --data gives it samples")
+        except UntraceableError as error:
+            found = without_units(model, example, str(error))
     return Inspected(spec.name, size, found)
 
 
 def of_task(task: Task, policies: Sequence[OneShot], seed: int = 0) -> Inspected:
     """A task's network on its data, as a sweep would begin to train it."""
     data = open_data(task, torch.device("cpu"))
+    with walled(task.model.name):
+        try:
+            training = opened(task, seed, _probes(policies))
+            found = _measured(training.pruner, policies, training.begin)
+            try_snapshot(training)
+        except UntraceableError as error:
+            model = open_model(task, data, seed)
+            found = without_units(model, torch.zeros(2, *data.shape), str(error), task.protect)
+    targets = data.outputs if data.target.kind == "values" else 0
+    return Inspected(task.model.name, Size(data.shape, data.classes, targets), found)
+
+
+def _measured(
+    pruner: Pruner, policies: Sequence[OneShot], begin: Callable[[], object], hint: str = ""
+) -> Inspection:
     try:
-        training = Training(task, seed, _probes(policies))
-        training.begin()
-        found = inspect(training.pruner, policies)
-    except UntraceableError as error:
-        model = open_model(task, data, seed)
-        found = without_units(model, torch.zeros(2, *data.shape), str(error), task.protect)
+        begin()
+        return inspect(pruner, policies)
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"--saliency: {error}") from None
-    targets = data.outputs if data.target.kind == "values" else 0
-    return Inspected(task.model.name, Size(data.shape, data.classes, targets), found)
+        raise InputError(f"--saliency: {error}{hint}") from None
 
 
 def of_sweep(sweep: Sweep, policies: Sequence[OneShot] = ()) -> Inspected:

@@ -58,7 +58,7 @@ def outcome(epochs: Sequence[Stored], rider: Rider) -> dict[str, Any]:
     summary = summarize(
         [stored.record for stored in epochs],
         [(turn.epoch, turn.warnings) for turn in rider.state.turns],
-        rider.policy.probes(),
+        rider.wants.probes.values(),
         sum(seconds for seconds, _ in rider.state.decided),
         rider.trunk.task.measured if rider.trunk.task else ACCURACY,
     )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from pruning.errors import InputError
-from pruning.foreign import ForeignError, foreign
-from pruning.policies import POLICIES, Policy
+from pruning.foreign import ForeignError, foreign, told_where
+from pruning.policies import POLICIES, BayesFactor, OneShot, Policy
 from pruning.policies.registry import specify
-from pruning.saliency import Probe
+from pruning.pruner import Pruner
+from pruning.saliency import Probe, Saliency
+from pruning.saliency.registry import PROBES
+from pruning.saliency.registry import specify as specify_probe
 from pruning.structure.aside import Sample
 from pruning.testing import ContractError, RaisedError, quick
 from pruning.training.data import Data, load
+from pruning.training.first_step import first
 from pruning.training.loop import open_data
 from pruning.training.objective import Objective
 from pruning.training.rehearsal import rehearse
@@ -56,16 +61,47 @@ def _try_task(task: Task, seed: int, policies: Sequence[tuple[str, Policy]]) -> 
             f"task.batch_size: {task.batch_size} is not allowed: the training part has "
             f"{len(data.train)} samples"
         )
-    network = rehearse(task, seed).pruner.network
+    pruner = rehearse(task, seed).pruner
+    network = pruner.network
     network.sample = _two_samples(task, data)
     named = network.model.named_parameters()
     network.start = {name: value.detach().clone() for name, value in named}
     for field, probe in _probes(policies).values():
         try:
-            with torch.no_grad():
-                probe.check(network)
+            _try_probe(pruner, probe)
         except ValueError as error:
             raise InputError(f"{field}: {error}") from None
+    for field in [field for field, policy in policies if _cuts_trained(policy, task.epochs)][:1]:
+        try:
+            network.remove(network.layout.offsets[:-1][np.asarray(network.layout.sizes) > 1])
+        except ValueError as error:
+            raise InputError(f"{field}: no unit can go after a step of training: {error}") from None
+
+
+def _cuts_trained(policy: Policy, epochs: int) -> bool:
+    """Whether it may remove units of a network, and not only mask weights, that has trained."""
+    cuts = isinstance(policy, OneShot) or type(policy) in {*POLICIES.values()} - {BayesFactor}
+    span = policy.first_action(epochs) if cuts else None
+    return bool(span and span[1])
+
+
+def _try_probe(pruner: Pruner, probe: Probe) -> None:
+    """Raises ValueError where a probe cannot measure this network, or gives what is no measure."""
+    if type(probe) in PROBES.values():
+        with torch.no_grad():
+            probe.check(pruner.network)
+        return
+    name = f"saliency {specify_probe(probe)!r}"
+    try:
+        with torch.no_grad():
+            probe.check(pruner.network)
+        # with a check of its own it may take long
+        found = pruner.try_out(probe) if type(probe).check is Probe.check else None
+    except Exception as error:
+        raise ValueError(f"{name} fails ({told_where(error)})") from None
+    if isinstance(probe, Saliency) and found is not None and not found.isfinite().all():
+        kind = "NaN" if found.isnan().any() else "infinite"
+        raise ValueError(f"{name} gives scores that are {kind} (allowed: finite numbers)")
 
 
 def _probes(policies: Sequence[tuple[str, Policy]]) -> dict[str, tuple[str, Probe]]:
@@ -105,7 +141,10 @@ def _try_own_policy(field: str, policy: Policy) -> None:
 
 
 def _two_samples(task: Task, data: Data) -> Sample:
-    x, y = next(data.train.shuffled(2, 0, 0))
+    try:
+        x, y = first(data.train.shuffled(2, 0, 0))
+    except ForeignError as error:
+        raise InputError(str(error)) from None
     objective = Objective.of(task, data, torch.device("cpu"))
     return Sample(
         lambda: [(x, y)], lambda model, batch: objective.step(model(batch[0]), batch[1])[0]

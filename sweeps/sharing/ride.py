@@ -147,6 +147,9 @@ class Ride:
         self._mark = self.clock() - self._uncharged
         if self._report.proposal:
             self._turn(self._report.proposal)
+        if not self._aboard(self.path):  # here, none of their policies can be asked
+            self._report.over = True
+            return
         training = self._training = self._training or self._open()
         epoch = training.epoch_number + 1
         there = self.store.record(self.path, epoch) if epoch in self._stored else None
@@ -176,7 +179,7 @@ class Ride:
 
     def _needed(self, epoch: int) -> dict[str, Probe]:
         riders = [rider for rider in self._aboard(self.path) if rider.asks(epoch)]
-        return {probe.key: probe for rider in riders for probe in rider.policy.probes()}
+        return {key: probe for rider in riders for key, probe in rider.wants.probes.items()}
 
     def _probes(self, epoch: int) -> dict[str, Probe]:
         path, measure = self._measure
@@ -224,7 +227,7 @@ class Ride:
         trunk = self.library.trunk(self.path)
         task, seed = trunk.task, trunk.seed
         assert task is not None
-        asked = {p.key: p for rider in self.riders for p in rider.policy.probes()}
+        asked = {key: p for rider in self.riders for key, p in rider.wants.probes.items()}
         probes = list((asked | {p.key: p for p, _ in self._measure[1]}).values())
         leg, data, records = nearest_snapshot(self.library, self.path, target)
         return leg, self.trainer.open(task, seed, probes, data, records)

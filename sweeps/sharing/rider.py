@@ -24,13 +24,15 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from pruning.actions import Action
+from pruning.actions import Action, decided
 from pruning.foreign import contained, told_where
 from pruning.history import History, Record
 from pruning.policies import Policy
+from pruning.saliency import Probe
 from pruning.settings import Settings, digest
 from pruning.training.summary import probe_sections
 from sweeps.storage.store import Origin
@@ -80,6 +82,23 @@ class State:
         return cls(data["path"], data["epoch"], decided, turns, *ending)
 
 
+@dataclass(frozen=True)
+class Wants:
+    """What a policy measures, asked once. epochs: in which, before it has acted, and after."""
+
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    epochs: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+
+    @classmethod
+    def of(cls, policy: Policy, epochs: int) -> Wants:
+        """In a training of so many epochs. Raises whatever the policy does."""
+        before, after = (
+            frozenset(e for e in range(epochs + 1) if policy.asks(e, epochs, acted))
+            for acted in (False, True)
+        )
+        return cls({probe.key: probe for probe in policy.probes()}, (before, after))
+
+
 Fork = Callable[[str, int, Action], str]
 """From a path, an epoch and an action to the path that begins there."""
 
@@ -108,9 +127,13 @@ class Rider:
         self.after = after
         self.reference: tuple[str, int] | None = None
         self._reference: Record | None = None
-        self.state = State(trunk.address)
-        self.probes = frozenset(probe.key for probe in policy.probes())
-        self.sections = probe_sections(policy.probes())
+        self.wants, self._refusal = Wants(), State(trunk.address)
+        try:
+            self.wants = Wants.of(policy, epochs)
+        except Exception as error:
+            self._fail(self._refusal, error, "before epoch 0")
+        self.at(State(trunk.address))
+        self.sections = probe_sections(self.wants.probes.values())
 
     @property
     def finished(self) -> bool:
@@ -122,21 +145,28 @@ class Rider:
         """Whether it goes no further: finished, or failed."""
         return self.finished or self.state.failure is not None
 
+    def at(self, state: State) -> None:
+        """Stand there; a policy that cannot even say what it measures has failed wherever it is."""
+        self.state = state
+        if self._refusal.failure is not None:
+            state.failure, state.trace = self._refusal.failure, self._refusal.trace
+
     def refer(self, path: str, epoch: int, end: Record) -> None:
         """Where the policy ended that this one, a control, is compared with."""
         self.reference, self._reference = (path, epoch), end
 
     def restart(self) -> None:
         """Back to the trunk, with nothing known: what it remembered leads to what is lost."""
-        self.state, self.remembered = State(self.trunk.address), None
+        self.at(State(self.trunk.address))
+        self.remembered = None
 
     def needs(self, epoch: int) -> frozenset[str]:
         """The probes that it wants of this epoch."""
-        return self.probes if self.asks(epoch) else frozenset()
+        return frozenset(self.wants.probes) if self.asks(epoch) else frozenset()
 
     def asks(self, epoch: int) -> bool:
         """Whether it wants its probes in this epoch."""
-        return self.policy.asks(epoch, self.epochs, bool(self.state.turns))
+        return epoch in self.wants.epochs[bool(self.state.turns)]
 
     def knows(self, epoch: int) -> bool:
         """Whether it remembers what it decided after this epoch."""
@@ -167,18 +197,27 @@ class Rider:
             history = replace(history, reference=self._reference)
         try:
             with contained():
-                action = None if last else self.policy.decide(history)
+                action = None if last else decided(self.policy.decide(history))
                 seconds = time.perf_counter() - began
-                indicator = self.policy.indicator(history) if self.asks(epoch) else None
+                indicator = self._indicator(history) if self.asks(epoch) else None
         except Exception as error:
-            self.state.failure = f"{told_where(error)}, after epoch {epoch}"
-            self.state.trace = traceback.format_exc()
-            return
+            return self._fail(self.state, error, f"after epoch {epoch}")
         self.state.epoch = epoch
         self.state.decided.append((0.0 if last else seconds, indicator))
         if action:
             path = fork(self.state.path, epoch, action)
             self._turn(Turn(epoch, path, action.warnings))
+
+    def _indicator(self, history: History) -> float | None:
+        number = self.policy.indicator(history)
+        if number is None or isinstance(number, Real):
+            return None if number is None else float(number)
+        kind = type(number).__name__
+        raise TypeError(f"indicator returned {number!r}, a {kind} (allowed: a number or None)")
+
+    def _fail(self, state: State, error: Exception, when: str) -> None:
+        state.failure = f"{told_where(error)}, {when}"
+        state.trace = "".join(traceback.format_exception(error))
 
     def _turn(self, turn: Turn) -> None:
         self.state.turns.append(turn)
@@ -204,9 +243,12 @@ def code(policy: Policy) -> str:
 
     Decisions are remembered under it: a policy whose file has changed decides anew.
     """
-    kinds: list[type[Settings]] = [type(policy), *(type(probe) for probe in policy.probes())]
-    # A control depends on what the policy decides that it is compared with.
-    reference = policy.reference()
+    try:
+        kinds: list[type[Settings]] = [type(policy), *(type(probe) for probe in policy.probes())]
+        # A control depends on what the policy decides that it is compared with.
+        reference = policy.reference()
+    except Exception:  # a trial that fails, and whose state nobody will look for
+        return uuid.uuid4().hex
     return digest([*map(_source, kinds), *([code(reference)] if reference else [])])
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,7 +32,7 @@ from pruning.policies import Policy
 from pruning.saliency import Probe
 from sweeps.sharing.library import Gone, Library
 from sweeps.sharing.ride import Report
-from sweeps.sharing.rider import ENDED_WORKER, Rider
+from sweeps.sharing.rider import ENDED_WORKER, Rider, Wants
 from sweeps.storage.store import Origin, Stored
 
 _Place = tuple[str, int]
@@ -119,7 +120,7 @@ class Tree:
         self.riders[rider.key] = rider
         # Before anybody waits: dense training measures for all, also for those who leave it early,
         # or a policy that is added later would need its epochs once more.
-        self.announce(rider.trunk, rider.policy)
+        self._announce(rider.trunk, rider.wants)
         self.library.store.know(rider.trunk)
         if rider.after is None:
             return self._place(rider)
@@ -131,11 +132,14 @@ class Tree:
 
     def announce(self, trunk: Origin, policy: Policy) -> None:
         """Measure what this policy asks for on a trunk, as it may join later."""
+        with suppress(Exception):  # of a policy that cannot say it, its riders will fail
+            self._announce(trunk, Wants.of(policy, trunk.epochs))
+
+    def _announce(self, trunk: Origin, wants: Wants) -> None:
         asked = self._measured.setdefault(trunk.address, {})
-        for probe in policy.probes():
-            epochs = range(trunk.epochs + 1)
-            until = max((e for e in epochs if policy.asks(e, trunk.epochs, False)), default=-1)
-            asked[probe.key] = probe, max(until, asked.get(probe.key, (probe, -1))[1])
+        until = max(wants.epochs[False], default=-1)
+        for key, probe in wants.probes.items():
+            asked[key] = probe, max(until, asked.get(key, (probe, -1))[1])
 
     def next(self) -> Branch | None:
         """The branch to train next, the longest first; None if all that is needed is running."""

@@ -112,7 +112,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         riders = []
         for place, data in enumerate(order["riders"]):
             rider = Rider(data["key"], policy(data["policy"]), trunk, trunk.epochs, place)
-            rider.state = State.from_json(data["state"])
+            rider.at(State.from_json(data["state"]))
             if data["reference"]:
                 path, epoch = data["reference"]
                 rider.refer(path, epoch, library.history(path, epoch).last)

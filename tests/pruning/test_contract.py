@@ -91,7 +91,7 @@ CAUGHT: list[tuple[Policy, str, str]] = [
     (broken.ListKey(), "planning", "action_key raises TypeError"),
     (broken.Picky(), "lengths", "check(1) raises KeyError: 1 (allowed: ValueError)"),
     (broken.Refuses(), "lengths", "check refuses every training of 9 to 1000 epochs: after: never"),
-    (broken.Units(), "pure", "decide returns [39]"),
+    (broken.Units(), "pure", "decide returned [39], a list"),
     (broken.Single(), "pure", "indicator is 1.0 of type float32"),
     (broken.Undefined(), "pure", "indicator is nan of type float"),
 ]

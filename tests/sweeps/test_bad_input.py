@@ -193,7 +193,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"resources": {"workers": 40}},
         ["resources.workers", "40", "task.batch_size is 32"],
     ),
-    ("no policies", {"policies": []}, ["policies", "at least 1"]),
+    ("no policies", {"policies": []}, ["policies", "a list of policies is needed"]),
     ("a seed twice", {"seeds": [1, 1]}, ["seeds", "[1, 1]"]),
     ("searched on test", {"objectives": {"test_accuracy": "max"}}, ["objectives", "test_accuracy"]),
     ("missing file", {"task__data": "npz:/nowhere/x.npz"}, ["task.data", "/nowhere/x.npz"]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 import warnings
 from collections.abc import Iterator
 
 import pytest
-from simulated import Killed, Whim, World, alone
+from simulated import Whim, World, alone
 
 from pruning import Policy, Prune
 from pruning.history import History
@@ -34,7 +36,19 @@ class Deadly(Policy):
 
     def decide(self, history: History) -> Prune | None:
         if history.epoch == 2:
-            raise Killed
+            signal.raise_signal(signal.SIGINT)  # no wall holds that
+        return None
+
+
+class Unasked(Policy):
+    """Cannot say what it measures."""
+
+    name = "unasked"
+
+    def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
+        sys.exit(0)
+
+    def decide(self, history: History) -> Prune | None:
         return None
 
 
@@ -47,7 +61,7 @@ class Mortal(World):
             del self.rides[number]
             try:
                 ride.advance()
-            except Killed:
+            except KeyboardInterrupt:
                 self.tree.lost(branch.number, "its worker died")
             else:
                 if self.tree.report(number, ride.report()):
@@ -100,6 +114,16 @@ def test_only_who_ends_the_worker_fails_and_is_named() -> None:
     found = world(Whim(salt=1, eager=0), Deadly(), At(epoch=3), kind=Mortal, retries=2)
     found.run([], 0)
     assert found.ends[1].failure == f"{ENDED_WORKER} while it decided after epoch 2"
+    for number in (0, 2):
+        assert found.ends[number] == alone(found.policies[number][0], 0, 6)
+
+
+def test_who_cannot_be_asked_fails_alone() -> None:
+    found = world(At(epoch=1), Unasked(), At(epoch=3))
+    found.run([], 0)
+    failure = found.ends[1].failure
+    assert failure is not None
+    assert failure.startswith("SystemExit: 0: it would end the program, in test_tree.py, line ")
     for number in (0, 2):
         assert found.ends[number] == alone(found.policies[number][0], 0, 6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -171,3 +172,63 @@ def two() -> Any:
 
 def untested() -> Any:
     return GOOD, None, GOOD
+
+
+def untrained() -> Any:
+    return None, GOOD, GOOD
+
+
+def endless() -> Any:
+    return Made(10**12), GOOD, GOOD
+
+
+def unlisted() -> Any:
+    return Made(10**8), GOOD, GOOD
+
+
+class TargetsExit(Made):
+    @property
+    def targets(self) -> Any:
+        sys.exit(0)
+
+
+def targets_exit() -> Any:
+    return TargetsExit(), GOOD, GOOD
+
+
+class ClassesRaise(Made):
+    @property
+    def classes(self) -> Any:
+        raise RuntimeError("no classes")
+
+
+def classes_raise() -> Any:
+    return ClassesRaise(), GOOD, GOOD
+
+
+class NoArrays(Mapping[str, Any]):
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("xy")
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError("no array")
+
+
+class Exiting(NoArrays):
+    def __iter__(self) -> Iterator[str]:
+        sys.exit(0)
+
+
+def mapping_raises() -> Any:
+    return NoArrays()
+
+
+def mapping_exits() -> Any:
+    return Exiting()
+
+
+async def later() -> Any:
+    return GOOD, GOOD, GOOD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,10 @@ def test_tensors_that_are_no_arrays(samples: torch.Tensor) -> None:
 )
 def test_labels_that_leave_nothing_to_tell_apart(tmp_path: Path, labels: Any, said: str) -> None:
     assert said in refusal(npz(tmp_path, x=FLAT, y=labels))
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npz")
+    assert "is no regular file, but a pipe" in refusal(f"npz:{tmp_path / 'a.npz'}")
+    os.mkfifo(tmp_path / "x.npy")
+    assert "is no regular file, but a pipe" in refusal(f"npy:{tmp_path}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made import bytes_of, folders, lengths, noted, opened, picture, refusal, whole
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 SIZE = {"image_size": 12}
 
@@ -74,6 +75,8 @@ def test_tiny_imagenet(tmp_path: Path) -> None:
     assert whole(data.test)[1].tolist() == [0, 1, 0, 1, 0, 1]
     assert notes == [
         f"not read in {tmp_path}: wnids.txt",
+        f"not read, as none of {', '.join(IMG_EXTENSIONS)}: "
+        f"'{tmp_path / 'train/n01443537/n01443537_boxes.txt'}' and 1 more",
         f"not read: '{tmp_path / 'test'}', whose pictures have no classes",
     ]
     for unread in (tmp_path / "test" / "images").iterdir():
@@ -155,9 +158,9 @@ def without(root: Path, *paths: str) -> None:
     [
         (
             lambda root: without(root, "train/b"),
-            "class folder '{root}/train/b' has no pictures, not",
+            "class folder '{root}/train/b' is empty",
         ),
-        (lambda root: (root / "train/c").mkdir(), "class folder '{root}/train/c' has no pictures"),
+        (lambda root: (root / "train/c").mkdir(), "class folder '{root}/train/c' is empty"),
         (lambda root: (root / "val/b").rename(root / "val/c"), "'{root}/val' has class 'c', which"),
         (lambda root: without(root, "val/a", "val/b"), "folder '{root}/val' has no pictures"),
         (lambda root: folders(root, ["valid"]), "has both 'val' and 'valid', which mean the same"),
@@ -192,6 +195,7 @@ def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
         (lambda file: os.truncate(file, 60), "cannot be read (OSError: "),
         (lambda file: os.truncate(file, 0), "is empty"),
         (lambda file: (file.unlink(), file.symlink_to("nowhere.png")), "is a link to nothing"),
+        (lambda file: (file.unlink(), os.mkfifo(file)), "is no regular file, but a pipe"),
         (
             lambda file: file.write_text("<html>404</html>"),
             "cannot be read (UnidentifiedImageError",

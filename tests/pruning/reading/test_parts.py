@@ -122,7 +122,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
     assert "(it is an npy file: give npy:FOLDER)" in refusal(f"npz:{tmp_path}/one.npz")
     (tmp_path / "dir.npz").mkdir()
-    assert "has no npy files (x_train.npy, y_train.npy, ...)" in refusal(f"npz:{tmp_path}/dir.npz")
+    assert "is a folder without npy files (x_train.npy, y_train.npy, ...)" in refusal(
+        f"npz:{tmp_path}/dir.npz"
+    )
     assert "is a file; give its folder" in refusal(f"npy:{tmp_path}/text.npz")
     assert "does not exist" in refusal(f"npy:{tmp_path}/none")
 
