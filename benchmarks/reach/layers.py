@@ -16,8 +16,8 @@ _WEIGHTS = (
     "in_proj_weight",
     "parametrizations.weight.original1",
     "parametrizations.weight.original",
+    "weight_orig",  # of a spectral norm too, whose weight_v is a vector
     "weight_v",
-    "weight_orig",
 )
 """What the weight of a layer is called: plain, of an attention, normed, masked."""
 

@@ -53,7 +53,7 @@ def round_up(kept: Mask, scores: npt.NDArray[np.floating], layout: Layout, multi
 def floors(layout: Layout, floor: float) -> npt.NDArray[np.int64]:
     """The least units each layer keeps; int [layers]."""
     sizes = np.asarray(layout.sizes)
-    # a norm over one unit is constant, over two it knows their order alone: nothing trains behind it
+    # a norm over one unit is constant, over two it knows their order alone: none trains behind it
     together = np.array([name in layout.together for name in layout.names], dtype=np.bool_)
     least = np.where(together, np.minimum(_TOGETHER, sizes), 1)
     return np.maximum(least, np.ceil(floor * sizes)).astype(np.int64)
