@@ -17,6 +17,11 @@ class HeadsAttention(nn.MultiheadAttention):
     what it was: with all heads there this computes the same. Made by `narrow_attention` alone.
     """
 
+    @property
+    def _qkv_same_embed_dim(self) -> bool:
+        # torch's fused encoder layer asks, and would take the heads' width from the input's
+        return False
+
     def forward(
         self,
         query: Tensor,
@@ -58,7 +63,8 @@ class HeadsAttention(nn.MultiheadAttention):
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> Sequence[Tensor]:
         """Queries, keys and values, each [..., heads * width], in as few products as in torch's."""
-        if not self._qkv_same_embed_dim:
+        packed = self.in_proj_weight is not None
+        if not packed:
             weights: list[Tensor] = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         elif query is key is value:
             return F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
@@ -67,7 +73,7 @@ class HeadsAttention(nn.MultiheadAttention):
         biases: list[Any] = [None] * 3
         if self.in_proj_bias is not None:
             biases = list(self.in_proj_bias.chunk(3))
-        if self._qkv_same_embed_dim and key is value:
+        if packed and key is value:
             both = self.in_proj_weight[len(weights[0]) :]
             shift = None if self.in_proj_bias is None else self.in_proj_bias[len(biases[0]) :]
             q = F.linear(query, weights[0], biases[0])
@@ -100,14 +106,16 @@ def _additive(mask: Tensor, like: Tensor) -> Tensor:
 
 def narrow_attention(module: nn.MultiheadAttention) -> None:
     """Make a module's attributes say what its tensors' shapes are."""
-    same = module._qkv_same_embed_dim
-    first = module.in_proj_weight if same else module.q_proj_weight
-    made = first.shape[0] // (3 if same else 1)
+    packed = module.in_proj_weight is not None
+    first = module.in_proj_weight if packed else module.q_proj_weight
+    made = first.shape[0] // (3 if packed else 1)
     module.embed_dim, module.num_heads = first.shape[1], made // module.head_dim
     module.kdim, module.vdim = (
         (first.shape[1],) * 2
-        if same
+        if packed
         else (module.k_proj_weight.shape[1], module.v_proj_weight.shape[1])
     )
-    if made != module.embed_dim:
-        module.__class__ = HeadsAttention
+    # by what is left alone, not by the cuts before: one that is resumed computes the same
+    if type(module) in (nn.MultiheadAttention, HeadsAttention):
+        own = made != module.embed_dim
+        module.__class__ = HeadsAttention if own else nn.MultiheadAttention
