@@ -35,7 +35,8 @@ def seen_units(model: nn.Module, args: tuple[Any, ...], units: Units, alive: Boo
             here = alive[unit]
             now = index[here] - np.searchsorted(np.sort(index[~here]), index[here])
             if now.size and now.max() < len(reaction):
-                strong = reaction > _FLOOR.get(reaction.dtype, 1e-2)
+                # not ">": a gradient that is no number is seen, and is told of when it trains
+                strong = ~(reaction <= _FLOOR.get(reaction.dtype, 1e-2))
                 seen[unit[here][strong.numpy()[now]]] = True
     return seen
 

@@ -110,6 +110,15 @@ def test_a_path_that_nobody_rides_stops_at_once() -> None:
     assert sum(found.trainer.trained.values()) == 3 + 4 + 3
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A process that was started in the background ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_only_who_ends_the_worker_fails_and_is_named() -> None:
     found = world(Whim(salt=1, eager=0), Deadly(), At(epoch=3), kind=Mortal, retries=2)
     found.run([], 0)

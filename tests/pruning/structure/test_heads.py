@@ -1,4 +1,4 @@
-"""Attention that has lost heads: with all of them torch's, and the same in every mode without some."""
+"""Attention that has lost heads: with all of them torch's, without some the same in every mode."""
 
 from __future__ import annotations
 
