@@ -113,6 +113,13 @@ class Library:
             raise Gone(f"the trunk of path {path}")
         return trunk
 
+    def layout(self, path: str) -> Layout | None:
+        """The units of the network that was trained along a path; None before it began."""
+        root = line(self.store, path)[0][0]
+        if root not in self._layouts:
+            self.figures(root, -1)
+        return self._layouts.get(root)
+
     def history(self, path: str, epoch: int) -> History:
         """What policies see after this epoch. Raises Gone."""
         newest = self._one(path, epoch)
@@ -121,7 +128,7 @@ class Library:
         if newest.history is None:
             records = tuple(self._one(*place).record for place in self._owners(path, epoch))
             trunk = self.trunk(path)
-            layout = self._layouts.get(line(self.store, path)[0][0])
+            layout = self.layout(path)
             if layout is None:
                 raise Gone(f"the layout of path {path}")
             newest.history = History(layout, records, trunk.epochs, trunk.seed)

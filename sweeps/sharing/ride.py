@@ -230,7 +230,15 @@ class Ride:
         asked = {key: p for rider in self.riders for key, p in rider.wants.probes.items()}
         probes = list((asked | {p.key: p for p, _ in self._measure[1]}).values())
         leg, data, records = nearest_snapshot(self.library, self.path, target)
-        return leg, self.trainer.open(task, seed, probes, data, records)
+        training = self.trainer.open(task, seed, probes, data, records)
+        # Decisions name units by number: in a network that another version found other units of,
+        # those would be others.
+        if self.library.layout(self.path) not in (None, training.layout):
+            raise ValueError(
+                "what is stored of this network was trained by a version of earlyprune that found "
+                "other units in it: give the sweep a new storage"
+            )
+        return leg, training
 
     def _leave_for(self, path: str, training: Training) -> None:
         origin = self.store.path(path)

@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
-from simulated import Whim, World, alone
+from simulated import FakeTraining, Whim, World, alone
 
 from pruning import Policy, Prune
 from pruning.history import History
+from pruning.structure.layout import Layout
 from sweeps.sharing.charges import charge
 from sweeps.sharing.rider import ENDED_WORKER, Rider
 from sweeps.storage.store import Origin
@@ -135,6 +136,19 @@ def test_who_cannot_be_asked_fails_alone() -> None:
     assert failure.startswith("SystemExit: 0: it would end the program, in test_tree.py, line ")
     for number in (0, 2):
         assert found.ends[number] == alone(found.policies[number][0], 0, 6)
+
+
+def test_a_network_in_which_other_units_were_found_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = world(At(epoch=2))
+    first.run([], 0)
+    later = world(At(epoch=2), At(epoch=4))
+    later.files = first.files
+    later.start()
+    monkeypatch.setattr(FakeTraining, "layout", Layout(("a", "b"), (7, 6)))
+    with pytest.raises(ValueError, match="found other units in it: give the sweep a new storage"):
+        later.run([], 0)
 
 
 def test_a_branch_that_is_always_lost_fails_its_riders_and_no_others() -> None:
