@@ -100,6 +100,9 @@ class Shelf:
     def trunk(self, path: str) -> Origin:
         return self.store.paths[self.store.lines[path][0][0]]
 
+    def layout(self, path: str) -> None:
+        """Nothing is known of the network's units, nor needed."""
+
     def history(self, path: str, epoch: int) -> History:
         if epoch not in self.histories:
             self.histories[epoch] = History(LAYOUT, (stored(epoch).record,))

@@ -22,6 +22,18 @@ class HeadsAttention(nn.MultiheadAttention):
         # torch's fused encoder layer asks, and would take the heads' width from the input's
         return False
 
+    def _reset_parameters(self) -> None:
+        packed = self.in_proj_weight is not None
+        apart = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        for weight in (self.in_proj_weight,) if packed else apart:
+            nn.init.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            nn.init.zeros_(self.in_proj_bias)
+            nn.init.zeros_(self.out_proj.bias)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                nn.init.xavier_normal_(bias)
+
     def forward(
         self,
         query: Tensor,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from pruning.structure.copies import copy_model, named_tensors, tensors_in
 from pruning.structure.layer_outputs import LayerOutputs, Place
@@ -87,4 +88,6 @@ def _reactions(model: nn.Module, args: tuple[Any, ...], units: Units) -> _Reacti
 def _of_layer(model: nn.Module, tensor: str) -> bool:
     """Whether it is a weight of a layer whose output is seen."""
     holder = model.get_submodule(tensor.rpartition(".")[0])
+    if isinstance(holder, NonDynamicallyQuantizableLinear):
+        return False  # an attention's, inside of which torch shows nothing
     return isinstance(holder, (_ConvNd, nn.Linear, nn.Embedding))
