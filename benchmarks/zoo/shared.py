@@ -27,6 +27,22 @@ def siamese() -> Built:
     return Siamese(), (*pictures(), *pictures())
 
 
+class Batches(nn.Module):
+    """Two layers' results one below the other, as contrastive losses have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.head = nn.Linear(12, 16), nn.Linear(12, 16), nn.Linear(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.cat([self.one(x), self.other(x)]).relu())
+
+
+@network
+def batches_joined() -> Built:
+    return Batches(), vectors()
+
+
 class Universal(nn.Module):
     """One block run three times."""
 

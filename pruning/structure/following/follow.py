@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,7 +62,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return call.run(*args, **kwargs)
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Call:
-        named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+        named = _bound(func._schema, args, kwargs)
         name = func._schema.name.partition("::")[2].rstrip("_")
         return Call(name, named, [], self._ledger, self._running[-1], func)
 
@@ -86,6 +86,16 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not changed and call.given and all(memory.is_weight(one) for one in call.given):
             memory.add_weight(call.out)
         memory.write(call.out, handle(call))
+
+
+def _bound(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments by name, in torch's order: it leaves out those that are as by default."""
+    named = dict(zip((one.name for one in schema.arguments), args, strict=False)) | dict(kwargs)
+    return {
+        one.name: named.get(one.name, one.default_value)
+        for one in schema.arguments
+        if one.name in named or one.has_default_value()
+    }
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def grids(call: Call) -> Iterator[Grid]:
                 yield layer.transpose(0, 1).reshape(layer.shape[1], -1)[:, 0].view(rows, -1)
     elif call.name in SPLITS or call.name == "slice":
         value = call.given[0]
-        dim = int(call.args.get("dim", 0)) % value.dim()
+        dim = call.args["dim"] % value.dim()
         size = call.out.shape[dim]
         even = all(part.shape[dim] == size for part in call.outs) and value.shape[dim] % size == 0
         if even and size < value.shape[dim] and _aligned(call, value, dim):

@@ -64,10 +64,6 @@ class Ledger:
         if len(first):
             self.ties.tie(first - 1, second - 1)
 
-    def tie_all(self, layer: Layer, dim: int) -> None:
-        """What lies along a dimension goes together, place for place of the others."""
-        self.tie(layer, layer.narrow(dim, 0, 1))
-
     def taint(self, layers: Iterable[Layer], reason: Reason) -> None:
         """These marks stay."""
         for layer in layers:

@@ -136,17 +136,13 @@ def lies_along(layer: Layer, dim: int, size: int) -> bool:
 
 
 def pairs(one: Layer, other: Layer) -> Tensor:
-    """The marks that stand at the same place, each pair once: int32 [2, pairs]."""
+    """The marks that stand at the same place, each pair once: int64 [2, pairs]."""
     shape = [max(sizes) for sizes in zip(one.shape, other.shape, strict=True)]
     one, other = one.expand(shape), other.expand(shape)
     both = torch.stack([one.reshape(-1), other.reshape(-1)])
     both = both[:, (both != 0).all(0)]
-    # as one number a pair: unique over columns is slow
-    return split_pairs(torch.unique(both[0].long() << 32 | both[1].long()))
-
-
-def split_pairs(packed: Tensor) -> Tensor:
-    """int64 [pairs], the first mark in the upper half, to int64 [2, pairs]."""
+    # as one number a pair, the first mark in its upper half: unique over columns is slow
+    packed = torch.unique(both[0].long() << 32 | both[1].long())
     return torch.stack([packed >> 32, packed & 0xFFFFFFFF])
 
 

@@ -39,7 +39,7 @@ def _made_alike(call: Call) -> Sequence[Layer]:
 def _gate(call: Call) -> Sequence[Layer]:
     """The halves along a dimension, column by column."""
     value = call.args["self"]
-    dim = int(call.args.get("dim", -1)) % value.dim()
+    dim = call.args["dim"] % value.dim()
     found: list[Layer] = []
     for layer in call.layers(value):
         halves = layer.chunk(2, dim) if layer.shape[dim] > 1 else (layer,)

@@ -13,7 +13,7 @@ from pruning.structure.following.pointwise import merge, spread
 SUMMED = "it is summed over channels with numbers that are no weights"
 
 
-@rule("mm bmm mv dot vdot matmul addmm baddbmm addbmm addmv linear")
+@rule("mm bmm mv dot vdot addmm baddbmm addmv")
 def _matrix_product(call: Call) -> Sequence[Layer]:
     sides = [t for name, t in call.args.items() if isinstance(t, Tensor)]
     bias = sides[0] if call.name.startswith(("add", "badd")) else None
