@@ -7,7 +7,8 @@ precision, and everything is compared: the outputs, what every convolution and l
 out, and the gradients of all parameters and inputs.
 
 A norm over channels counts the zeros, too. There the dense network leaves out what the cut one does
-not have: which entries these are is found by value (``norms.LeftOut``).
+not have: which entries these are is found by value (``norms.LeftOut``). Where code multiplies with
+a number that it has of sizes, it computes with the cut one's (``amounts``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.reach.amounts import Amounts
 from benchmarks.reach.layers import channels, is_layer, weight_name
-from benchmarks.reach.norms import LeftOut, Seen
+from benchmarks.reach.norms import LeftOut
 from benchmarks.reach.values import scrambled, tensors, tensors_in
 
 ENOUGH = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -97,7 +99,7 @@ def _verdict(
         smaller = _Run(small, args, left, None)
     except Exception as error:
         return Verdict(1.0, f"the cut network fails: {type(error).__name__}: {error}")
-    larger = _Run(dense, args, left, smaller.seen)
+    larger = _Run(dense, args, left, smaller)
     # a mixer's layers go over positions while channels go too: seen in what reads them alone
     maps = zip(larger.maps, smaller.maps, strict=False)
     strange = {
@@ -105,7 +107,7 @@ def _verdict(
     }
     if strange:
         smaller = _Run(small, args, left, None, strange)
-        larger = _Run(dense, args, left, smaller.seen, strange)
+        larger = _Run(dense, args, left, smaller, strange)
     dtype = next(t.dtype for t in old.values() if t.is_floating_point())
     return _difference(larger, smaller, left, ENOUGH[dtype])
 
@@ -134,12 +136,12 @@ class _Run:
         model: nn.Module,
         args: tuple[Any, ...],
         left: dict[str, Tensor],
-        seen: Sequence[Seen] | None,
+        other: _Run | None,
         unseen: Container[str] = (),
     ) -> None:
         self._unseen = unseen
         self.maps: list[tuple[str, Tensor]] = []
-        self._left, self._whole = left, seen is not None
+        self._left, self._whole = left, other is not None
         handles = list(self._watch(model))
         inputs = [
             t.detach().clone().requires_grad_() for t in tensors_in(args) if t.is_floating_point()
@@ -151,9 +153,10 @@ class _Run:
             parameter.grad = None
             if parameter.is_floating_point():
                 parameter.requires_grad_()
-        with LeftOut(seen) as mode:
+        with LeftOut(other and other.seen) as mode, Amounts(other and other.amounts) as amounts:
             out = model(*given)
-        self.seen, self.left_out = mode.seen, mode.left_out
+        self.seen, self.amounts = mode.seen, amounts.seen
+        self.left_out = (*mode.left_out, *amounts.exchanged)
         outputs = [("the output", t) for t in tensors_in(out) if t.is_floating_point()]
         self.maps = [*self.maps, *outputs]
         self._backward([value for _, value in self.maps])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pruning.structure.copies import named_tensors, tensors_in
 from pruning.structure.cut import Cut
 from pruning.structure.following.left_out import left_out
+from pruning.structure.following.numbers import Owner
 from pruning.structure.layer_outputs import LayerOutputs, Place
 from pruning.structure.layout import Bools
 from pruning.structure.reasons import COUNTED, RESHAPED, Reason
@@ -37,7 +38,8 @@ def change(
     """
     cuts = cuts_of(units, alive, keep, named_tensors(model))
     with torch.no_grad():
-        leave_out = left_out(model, cuts) if units.taken_together else nullcontext()
+        numbers = {Owner(c.module, c.attribute, c.entry): n for c, n in units.numbers(keep).items()}
+        leave_out = left_out(model, cuts, numbers) if units.taken_together else nullcontext()
         with _ignored(model, units, cuts), leave_out:
             layers, outputs = _computed(model, args, cuts)
         shrink(model, None, units, alive, keep)

@@ -9,13 +9,16 @@ from torch import Tensor
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, narrow
 from pruning.structure.following.pointwise import merge
-from pruning.structure.following.products import contract, part
+from pruning.structure.following.products import contract, part, with_columns
 
-KINDS = "flash_attention_for_cpu flash_attention efficient_attention cudnn_attention"
+KINDS = (
+    "flash_attention_for_cpu flash_attention efficient_attention cudnn_attention attention_math "
+    "fused_attention_overrideable"
+)
+ATTENTION = " ".join(f"_scaled_dot_product_{kind}" for kind in KINDS.split())
 
 
-@rule(" ".join(f"_scaled_dot_product_{kind}" for kind in KINDS.split()))
-@rule("_scaled_dot_product_attention_math _scaled_dot_product_fused_attention_overrideable")
+@rule(ATTENTION)
 def _attention(call: Call) -> Sequence[Layer]:
     """Queries [..., heads, n, d], keys [..., heads, m, d], values [..., heads, m, e]."""
     query, key, value = (call.args[name] for name in ("query", "key", "value"))
@@ -23,9 +26,12 @@ def _attention(call: Call) -> Sequence[Layer]:
     width = query.shape[-1]
     along, scores = part(queries, -1, width)
     read, _ = part(keys, -1, width)  # what else keys and values have lies along their places
-    scores += contract(
+    heads = contract(
         call, [x.transpose(-1, -2) for x in along], [x.transpose(-1, -2) for x in read]
     )
+    if not heads:
+        call.ledger.take_together(along)
+    scores += heads
     values = [one for one in values if one.shape[-2] == 1]
     mask = call.args.get("attn_mask", call.args.get("attn_bias"))
     if isinstance(mask, Tensor):
@@ -34,7 +40,7 @@ def _attention(call: Call) -> Sequence[Layer]:
             for layer in bias:
                 call.ledger.play(layer, "norm")
         scores = merge(call.ledger, scores, bias)
-    return merge(call.ledger, scores, values)
+    return merge(call.ledger, with_columns(call, scores), values)
 
 
 def _for_each_head(call: Call, tensor: Tensor, query: Tensor) -> list[Layer]:

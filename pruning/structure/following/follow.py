@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,9 @@ from pruning.structure.following import rules
 from pruning.structure.following.call import Call, rule_for
 from pruning.structure.following.grids import grids
 from pruning.structure.following.ledger import Ledger
-from pruning.structure.following.numbers import Numbers, owned
+from pruning.structure.following.numbers import owned
+from pruning.structure.following.sizes import Sizes
+from pruning.structure.following.widths import Widths
 from pruning.structure.reasons import OUTPUT
 
 __all__ = ["follow", "rules"]
@@ -29,23 +31,37 @@ def follow(model: nn.Module, args: tuple[Any, ...], tensors: dict[str, Tensor]) 
 
     tensors: its parameters and buffers by name.
     """
-    ledger = Ledger(tensors)
-    with owned(model), entered(model, lambda running: Follower(ledger, running)), Numbers(ledger):
-        outputs = list(tensors_in(model(*args)))
-    for out in outputs:
-        ledger.taint(ledger.memory.layers(out), OUTPUT)
+    ledger = _followed(model, args, Ledger(tensors))
+    if columns := _by_columns(ledger):
+        return _followed(model, args, Ledger(tensors, columns.__contains__))
     return ledger
 
 
+def _followed(model: nn.Module, args: tuple[Any, ...], ledger: Ledger) -> Ledger:
+    with entered(model, Follower(ledger), Widths(ledger)):
+        outputs = list(tensors_in(model(*args)))
+    for out in outputs:
+        ledger.taint(ledger.memory.layers(out), OUTPUT)
+    ledger.take_together(ledger.counted[one] for one in ledger.amounts & ledger.counted.keys())
+    return ledger
+
+
+def _by_columns(ledger: Ledger) -> set[str]:
+    """The modules that make products head by head, where the code ties the heads' width to that of
+    another tensor: of whole heads that other one would lose as many channels in a row."""
+    return {one for one in ledger.headed if any(_related(one, other) for other in ledger.sized)}
+
+
+def _related(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
 class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is entered, notes in a ledger what each operation does.
+    """While it is entered, notes in a ledger what each operation does."""
 
-    running: the names of the modules that run, the innermost last.
-    """
-
-    def __init__(self, ledger: Ledger, running: list[str]) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._ledger, self._running = ledger, running
+        self.ledger = ledger
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -64,15 +80,15 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _call(self, func: Any, args: Any, kwargs: Any) -> Call:
         named = _bound(func._schema, args, kwargs)
         name = func._schema.name.partition("::")[2].rstrip("_")
-        return Call(name, named, [], self._ledger, self._running[-1], func)
+        return Call(name, named, [], self.ledger, self.ledger.running[-1], func)
 
     def _note(self, func: Any, call: Call) -> None:
-        memory = self._ledger.memory
+        memory = self.ledger.memory
         changed = func._schema.is_mutable
         if torch.Tag.inplace_view in func.tags:
             return
         if call.given and not memory.is_weight(call.given[0]):
-            self._ledger.grids.extend(grids(call))
+            self.ledger.grids.extend(grids(call))
         if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
             return
         known = [one for one in call.given if call.layers(one)]
@@ -99,16 +115,16 @@ def _bound(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[
 
 
 @contextmanager
-def entered(model: nn.Module, follower: Callable[[list[str]], Follower]) -> Iterator[None]:
+def entered(model: nn.Module, follower: Follower, sizes: Sizes) -> Iterator[None]:
     """Forward passes of a model in here are followed."""
-    with _named_modules(model) as running, _whole_operations(), follower(running):
+    modules = _named_modules(model, follower.ledger.running)
+    with modules, _whole_operations(), owned(model, sizes.book), follower, sizes:
         yield
 
 
 @contextmanager
-def _named_modules(model: nn.Module) -> Iterator[list[str]]:
-    """The names of the modules that run, the innermost last; the model itself is called ""."""
-    running = [""]
+def _named_modules(model: nn.Module, running: list[str]) -> Iterator[None]:
+    """While they run, their names are in here, the innermost last; the model itself is ""."""
     hooks = []
 
     def leave(*_: object) -> None:
@@ -118,7 +134,7 @@ def _named_modules(model: nn.Module) -> Iterator[list[str]]:
         hooks.append(module.register_forward_pre_hook(lambda *_, name=name: running.append(name)))
         hooks.append(module.register_forward_hook(leave))
     try:
-        yield running
+        yield
     finally:
         for hook in hooks:
             hook.remove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -32,6 +32,7 @@ class Ledger:
 
     Args:
         tensors: parameters and buffers by name.
+        columns: whether, of the heads of a module, columns go and not whole ones.
 
     Attributes:
         ties: over nodes, one an entry of each axis; a mark is a node's number and one.
@@ -40,15 +41,28 @@ class Ledger:
         grids: where channels were split into equal parts.
         counts: of numbers in the model's code, what each one that they count is made of.
         taken_together: nodes over which something was computed at once: a mean, a norm, a softmax.
+        counted: of the same numbers all marks.
+        amounts: numbers in the model's code that it computes with.
+        running: the names of the modules that run, the innermost last.
+        headed: modules that make products head by head.
+        sized: modules whose code takes the width of one tensor for that of another.
     """
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
+    def __init__(
+        self, tensors: dict[str, Tensor], columns: Callable[[str], bool] | None = None
+    ) -> None:
         self.ties = Ties()
         self.roles: dict[Axis, Role] = {}
         self.taints: list[tuple[Ints, Reason]] = []
         self.grids: list[Grid] = []
         self.taken_together: list[Ints] = []
         self.counts: dict[Any, list[list[Place]]] = {}
+        self.counted: dict[Any, Layer] = {}
+        self.amounts: set[Any] = set()
+        self.running = [""]
+        self.headed: set[str] = set()
+        self.sized: set[str] = set()
+        self._columns = columns
         self.axes: list[Axis] = [(n, d) for n, t in tensors.items() for d in range(t.dim())]
         sizes = [tensors[name].shape[dim] for name, dim in self.axes]
         self._firsts = [0, *accumulate(sizes)]
@@ -83,7 +97,12 @@ class Ledger:
         """A number in the model's code counts the rows of these marks, int32 [number, ...]."""
         rows = layer.reshape(len(layer), -1)
         if bool((rows != 0).any(1).all()):
+            self.counted[number] = torch.unique(rows)
             self.counts[number] = [[self._place(node) for node in nodes(row)] for row in rows]
+
+    def in_columns(self) -> bool:
+        """Whether columns go of the heads of the module that runs."""
+        return self._columns is not None and self._columns(self.running[-1])
 
     def _place(self, node: int) -> Place:
         """Axis and position of a node; position -1 if it is of no weight."""

@@ -9,40 +9,52 @@ compute it is what the proof shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from pruning.structure.copies import named_tensors
 from pruning.structure.cut import Cut
+from pruning.structure.following.attention import ATTENTION
 from pruning.structure.following.call import Call
 from pruning.structure.following.follow import Follower, entered
 from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.marks import Layer, narrow, varies
+from pruning.structure.following.numbers import Number, Owned, Owner, Size
+from pruning.structure.following.products import PRODUCTS
 from pruning.structure.following.reductions import KEPT, TAKEN, dims_of
+from pruning.structure.following.sizes import Sizes, rows_of
+
+READERS = frozenset(f"{PRODUCTS} {ATTENTION}".split())
 
 
 @contextmanager
-def left_out(model: nn.Module, cuts: Mapping[str, Cut]) -> Iterator[None]:
-    """Forward passes in here leave out what is cut. cuts: tensor -> dimension -> what stays."""
+def left_out(
+    model: nn.Module, cuts: Mapping[str, Cut], numbers: Mapping[Owner, int]
+) -> Iterator[None]:
+    """Forward passes in here leave out what is cut.
+
+    cuts: tensor -> dimension -> what stays. numbers: what those of the model's code are then.
+    """
     tensors = named_tensors(model)
-    ledger = Ledger(tensors)
+    ledger = Ledger(tensors, lambda _: True)  # what is gone of a head does not take all of it
     gone = torch.zeros(len(ledger.ties) + 1, dtype=torch.bool)
     for name, cut in cuts.items():
         for dim, stay in cut.items():
             marks = torch.from_numpy(ledger.ties.axis((name, dim), 0)) + 1
             gone[marks] = True
             gone[marks[stay.cpu()]] = False
-    with entered(model, lambda running: _Without(ledger, running, gone)):
+    with entered(model, _Without(ledger, gone), _Fewer(ledger, gone, numbers)):
         yield
 
 
 class _Without(Follower):  # type: ignore[no-untyped-call]
-    def __init__(self, ledger: Ledger, running: list[str], gone: Tensor) -> None:
-        super().__init__(ledger, running)
+    def __init__(self, ledger: Ledger, gone: Tensor) -> None:
+        super().__init__(ledger)
         self._gone = gone
 
     def compute(self, call: Call, args: Any, kwargs: Any) -> Any:
@@ -52,21 +64,19 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
             return self._grouped(call)
         if call.name in (*KEPT.split(), *TAKEN.split()):
             return self._taken(call)
+        if call.name in READERS:
+            return self._read(call)
         return super().compute(call, args, kwargs)
 
     def _stay(self, call: Call, value: Tensor, over: set[int]) -> dict[int, Tensor]:
         """dim -> which of its positions are left, of the dimensions along which units are gone."""
         found: dict[int, Tensor] = {}
         for layer in call.layers(value):
-            out = narrow(self._lost(layer))
+            out = narrow(_lost(layer, self._gone))
             if len(dims := varies(out) & over) == 1 == len(varies(out)):
                 (dim,) = dims
                 found[dim] = torch.nonzero(~out.flatten()).flatten()
         return found
-
-    def _lost(self, layer: Layer) -> Tensor:
-        known = layer.long() < len(self._gone)  # hubs come later, and are of no weight
-        return known & self._gone[torch.where(known, layer.long(), 0)]
 
     def _taken(self, call: Call) -> Any:
         value = call.given[0]
@@ -76,6 +86,17 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
         args[name] = _select(value, stays)
         out = call.run(**args)
         return _spread(out, value, stays) if call.name in KEPT.split() else out
+
+    def _read(self, call: Call) -> Any:
+        """One factor is zero where units are gone, as the weights are that read them elsewhere."""
+        factor = next((one for one in call.given if not call.is_weight(one)), None)
+        if factor is None:
+            return call.run(**call.args)
+        zero = factor
+        for layer in call.layers(factor):
+            zero = zero.masked_fill(_lost(layer, self._gone), 0)
+        args = {name: zero if one is factor else one for name, one in call.args.items()}
+        return call.run(**args)
 
     def _normed(self, call: Call) -> Any:
         value, args = call.args["input"], dict(call.args)
@@ -100,6 +121,38 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
         args["C"] = args["input"].shape[1]
         out, *rest = call.run(**args)
         return (_spread(out, value, stays), *rest)
+
+
+class _Fewer(Sizes):
+    """What code computes with numbers, it computes with what they are then."""
+
+    def __init__(self, ledger: Ledger, gone: Tensor, numbers: Mapping[Owner, int]) -> None:
+        super().__init__(self, ledger.memory)
+        self._gone, self._numbers = gone, numbers
+
+    def called(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:
+        """Attention scales by the size of what is left of its heads."""
+        if func is scaled_dot_product_attention and kwargs.get("scale") is None:
+            query = args[0] if args else kwargs["query"]
+            width = self.amount(Size.of(query, query.dim() - 1, self))
+            kwargs = {**kwargs, "scale": width**-0.5}
+        return func(*args, **kwargs)
+
+    def amount(self, number: Number) -> int:
+        """How many are left of what it counts."""
+        if isinstance(number, Owned):
+            return self._numbers.get(number.owner, int(number))
+        assert isinstance(number, Size)
+        left = number.tensor.shape[number.dim]
+        for rows in rows_of(number, self._memory):
+            stay = ((rows != 0) & ~_lost(rows, self._gone)).any(1) | (rows == 0).all(1)
+            left = int(stay.sum())
+        return left * number.times // number.parts
+
+
+def _lost(layer: Layer, gone: Tensor) -> Tensor:
+    known = layer.long() < len(gone)  # hubs come later, and are of no weight
+    return known & gone[torch.where(known, layer.long(), 0)]
 
 
 def _select(value: Tensor, stays: Mapping[int, Tensor]) -> Tensor:

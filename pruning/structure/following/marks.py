@@ -44,6 +44,11 @@ class Memory:
         seen = (narrow(flat.as_strided(shape, strides, offset)) for flat in held)
         return [layer.clone() for layer in seen if layer.numel() > 1 or bool(layer.any())]
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether it may have marks."""
+        key = _key(tensor)
+        return key in self._layers or key in self._leaves
+
     def singles(self, tensor: Tensor) -> dict[int, Layer]:
         """Those of a parameter's own dimensions that have one entry: of a single channel, that."""
         leaf, firsts = self._leaves.get(_key(tensor), (tensor, ()))

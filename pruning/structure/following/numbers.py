@@ -1,26 +1,50 @@
-"""Widths that a model's code keeps as numbers: ``self.heads`` in ``x.view(n, -1, self.heads)``.
+"""Whole numbers of a model's code that know what they count.
 
-While a forward pass is followed, the whole numbers that modules hold know whose they are. Where one
-comes up in a shape, or as the size of a part, it counts channels, and has to follow when some go.
+Code says widths with numbers: those that its modules hold (``self.heads``), and those that it reads
+off a tensor (``b, n, c = x.shape``). While a forward pass is followed, both know where they come
+from. They stay what they are in shapes; where code computes with them as amounts, ``d ** -0.5``,
+the book is asked, as a smaller network computes with fewer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from math import gcd
+from typing import Any, Protocol
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from pruning.structure.following.ledger import Ledger
-from pruning.structure.following.marks import Layer
-from pruning.structure.functions import plain_name
 
-_VIEWS = frozenset("view reshape unflatten".split())
-_SPLITS = frozenset("split split_with_sizes".split())
-_SHAPES = _VIEWS | _SPLITS | frozenset("getitem narrow layer_norm channel_shuffle".split())
+class Book(Protocol):
+    """Who wants to know of amounts."""
+
+    def amount(self, number: Number) -> int:
+        """What a number is where code computes with it."""
+
+
+class Number(int):
+    """A number that something is known of."""
+
+    book: Book
+
+    def __float__(self) -> float:
+        return float(self.book.amount(self))
+
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        if isinstance(other, float):
+            return float(self) ** other
+        return int.__pow__(self, other, modulo) if modulo is not None else int.__pow__(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / float(self)
+
+    def __deepcopy__(self, memo: object) -> int:
+        return int(self)
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
 
 
 @dataclass(frozen=True)
@@ -32,78 +56,49 @@ class Owner:
     entry: int | None = None
 
 
-class Number(int):
-    """A number that knows who holds it."""
+class Owned(Number):
+    """A number that a module holds."""
 
     owner: Owner
 
 
-class Numbers(TorchFunctionMode):
-    """Notes in a ledger which numbers count which channels."""
+class Size(Number):
+    """The size of a tensor along a dimension, or so many times or parts of it."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__()
-        self._ledger = ledger
+    tensor: Tensor
+    dim: int
+    times = 1
+    parts = 1
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        name = plain_name(func)
-        if name in _SHAPES and args and isinstance(args[0], Tensor):
-            for number, layer in self._counted(name, args, kwargs, out):
-                self._ledger.count(number.owner, layer)
-        return out
+    @classmethod
+    def of(cls, tensor: Tensor, dim: int, book: Book) -> Size:
+        """That of a tensor."""
+        found = cls(tensor.shape[dim])
+        found.tensor, found.dim, found.book = tensor, dim, book
+        return found
 
-    def _counted(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any
-    ) -> Iterator[tuple[Number, Layer]]:
-        given, rest = args[0], (*args[1:], *kwargs.values())
-        if name in _VIEWS:
-            dims = _flat(rest)
-            if name == "unflatten":
-                first = int(dims[0]) % given.dim()
-                dims = [0] * first + dims[1:]
-            for dim, number in enumerate(dims):
-                yield from self._along(number, out, dim)
-        elif name in _SPLITS:
-            dim = kwargs.get("dim", args[2] if len(args) > 2 else 0)
-            sizes = args[1] if len(args) > 1 else next(iter(kwargs.values()))
-            many = sizes if isinstance(sizes, (list, tuple)) else [sizes]
-            for number, part in zip(many, out, strict=False):
-                yield from self._along(number, part, dim)
-        elif name == "getitem":
-            index = args[1] if isinstance(args[1], tuple) else (args[1],)
-            plain = all(piece is None or isinstance(piece, slice) for piece in index)
-            for dim, piece in enumerate(index) if plain and None not in index else ():
-                for number in (piece.start, piece.stop) if isinstance(piece, slice) else ():
-                    if isinstance(number, Number) and 0 < number < given.shape[dim]:
-                        yield from self._along(number, given.narrow(dim, 0, int(number)), dim)
-        elif name == "channel_shuffle" and isinstance(rest[0], Number):
-            for layer in self._ledger.memory.layers(given):
-                if layer.shape[1] > 1:
-                    yield rest[0], layer.transpose(0, 1).reshape(int(rest[0]), -1)
-        elif name == "narrow":
-            yield from self._along(args[3], out, args[1])
-        elif name == "layer_norm":
-            for dim, number in enumerate(_flat(rest[:1])):
-                yield from self._along(number, out, dim - len(_flat(rest[:1])))
+    def _as(self, times: int, parts: int) -> Size:
+        found = Size(int(self) * times // parts)
+        found.tensor, found.dim, found.book = self.tensor, self.dim, self.book
+        times, parts = self.times * times, self.parts * parts
+        found.times, found.parts = times // gcd(times, parts), parts // gcd(times, parts)
+        return found
 
-    def _along(self, number: Any, tensor: Tensor, dim: int) -> Iterator[tuple[Number, Layer]]:
-        """The number with the marks of what it counts."""
-        if isinstance(number, Number) and tensor.shape[dim] == number:
-            for layer in self._ledger.memory.layers(tensor):
-                if layer.shape[dim] > 1:
-                    yield number, layer.movedim(dim, 0)
+    def __floordiv__(self, other: Any) -> Any:
+        if isinstance(other, int) and other > 0 and int(self) % other == 0:
+            return self._as(1, int(other))
+        return int.__floordiv__(self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, int) and other > 0:
+            return self._as(int(other), 1)
+        return int.__mul__(self, other)
+
+    __rmul__ = __mul__
 
 
 @contextmanager
-def owned(model: nn.Module) -> Iterator[None]:
+def owned(model: nn.Module, book: Book) -> Iterator[None]:
     """The numbers of a model's modules know whose they are in here."""
     before: list[tuple[nn.Module, str, Any]] = []
     for name, module in model.named_modules():
@@ -111,7 +106,7 @@ def owned(model: nn.Module) -> Iterator[None]:
         if theirs and any(p is not None for p in module._parameters.values()):
             continue  # those of torch's layers are told by their weights
         for key, value in list(vars(module).items()):
-            if (new := _owned(value, Owner(name, key))) is not value:
+            if (new := _owned(value, Owner(name, key), book)) is not value:
                 before.append((module, key, value))
                 module.__dict__[key] = new
     try:
@@ -121,16 +116,13 @@ def owned(model: nn.Module) -> Iterator[None]:
             module.__dict__[key] = value
 
 
-def _owned(value: Any, owner: Owner) -> Any:
+def _owned(value: Any, owner: Owner, book: Book) -> Any:
     if type(value) is int and value > 1:
-        number = Number(value)
-        number.owner = owner
+        number = Owned(value)
+        number.owner, number.book = owner, book
         return number
     if type(value) in (tuple, list) and value and all(type(one) is int for one in value):
         entries = (Owner(owner.module, owner.attribute, k) for k in range(len(value)))
-        return type(value)(_owned(one, entry) for one, entry in zip(value, entries, strict=True))
+        both = zip(value, entries, strict=True)
+        return type(value)(_owned(one, entry, book) for one, entry in both)
     return value
-
-
-def _flat(values: Sequence[Any]) -> list[Any]:
-    return [one for v in values for one in (v if isinstance(v, (list, tuple)) else [v])]

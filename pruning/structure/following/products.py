@@ -12,8 +12,13 @@ from pruning.structure.following.pointwise import merge, spread
 
 SUMMED = "it is summed over channels with numbers that are no weights"
 
+WHOLE = "it is of one of the heads, which stay: its code ties their width to that of others"
 
-@rule("mm bmm mv dot vdot addmm baddbmm addmv")
+
+PRODUCTS = "mm bmm mv dot vdot addmm baddbmm addmv"
+
+
+@rule(PRODUCTS)
 def _matrix_product(call: Call) -> Sequence[Layer]:
     sides = [t for name, t in call.args.items() if isinstance(t, Tensor)]
     bias = sides[0] if call.name.startswith(("add", "badd")) else None
@@ -56,7 +61,9 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
         passed = []  # data: the network's input
     else:
         passed = contract(call, [x.transpose(-1, -2) for x in read_left], read_right)
-    both = merge(call.ledger, [*left, *passed], right)
+        if not any(fixed) and not passed:
+            call.ledger.take_together(read_left)
+    both = merge(call.ledger, with_columns(call, [*left, *passed]), with_columns(call, right))
     if one.dim() == 1:
         both = [layer.squeeze(-2) for layer in both]
     if other.dim() == 1:
@@ -83,16 +90,31 @@ def _meet(one: Layer, other: Layer) -> bool:
 
 
 def _heads(call: Call, one: Layer, other: Layer) -> list[Layer]:
-    """One channel of this, one of that; where a product is made for each head, heads go whole."""
+    """One channel of this, one of that; where a product is made for each head, heads go whole.
+
+    Or else one channel of each, of which the products know nothing any more.
+    """
     sides = [layer.amax(-1, keepdim=True) for layer in (one, other)]
     for layer, side in zip((one, other), sides, strict=True):
         call.ledger.tie(layer, side)
     call.ledger.tie(*sides)
     if any(max(side.shape[:-2], default=1) == 1 for side in sides):
         return []
+    call.ledger.headed.add(call.module)
+    if call.ledger.in_columns():
+        return []
     heads = sides[0].amax(-2, keepdim=True)
     call.ledger.tie(sides[0], heads)
     return [narrow(heads)]
+
+
+def with_columns(call: Call, layers: Sequence[Layer]) -> Sequence[Layer]:
+    """Without those that are of whole heads, as a bias for each, where columns of them go."""
+    if not call.ledger.in_columns():
+        return layers
+    whole = [layer for layer in layers if max(layer.shape[:-2], default=1) == layer.numel() > 1]
+    call.taint(whole, WHOLE)
+    return [layer for layer in layers if all(layer is not one for one in whole)]
 
 
 def part(layers: Sequence[Layer], dim: int, size: int) -> tuple[list[Layer], list[Layer]]:

@@ -12,7 +12,7 @@ from typing import Any
 from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, varies
 
-KEPT = "_softmax _log_softmax"
+KEPT = "_softmax _log_softmax _safe_softmax"
 """Those after which the dimension is still there."""
 
 TAKEN = (
