@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from benchmarks.reach.amounts import Amounts
 from benchmarks.reach.layers import channels, is_layer, weight_name
-from benchmarks.reach.norms import LeftOut
+from benchmarks.reach.norms import LeftOut, Seen
 from benchmarks.reach.values import scrambled, tensors, tensors_in
 
 ENOUGH = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -153,9 +153,11 @@ class _Run:
             parameter.grad = None
             if parameter.is_floating_point():
                 parameter.requires_grad_()
-        with LeftOut(other and other.seen) as mode, Amounts(other and other.amounts) as amounts:
+        seen, numbers = (other.seen, other.amounts) if other else (None, None)
+        with LeftOut(seen) as mode, Amounts(numbers) as amounts:
             out = model(*given)
-        self.seen, self.amounts = mode.seen, amounts.seen
+        self.seen: list[Seen] = mode.seen
+        self.amounts: list[float] = amounts.seen
         self.left_out = (*mode.left_out, *amounts.exchanged)
         outputs = [("the output", t) for t in tensors_in(out) if t.is_floating_point()]
         self.maps = [*self.maps, *outputs]

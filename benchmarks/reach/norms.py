@@ -73,6 +73,19 @@ def _std(part: _Part, *args: Any, **kwargs: Any) -> Tensor:
     return _var(part, *args, **kwargs).sqrt()
 
 
+def _softmax(part: _Part, dim: int, **_: Any) -> Tensor:
+    return torch.softmax(part.x.masked_fill(part.mask == 0, -torch.inf), dim).nan_to_num(0)
+
+
+def _conv(part: _Part, *args: Any, **kwargs: Any) -> Tensor:
+    """Over those that count as if they were neighbours."""
+    along = part.x.dim() - part.mask.dim()
+    places = part.mask.flatten().nonzero().flatten()
+    out = functional.conv1d(part.x.index_select(along, places), *args, **kwargs)
+    shape = [*out.shape[:along], part.x.shape[along], *out.shape[along + 1 :]]
+    return out.new_zeros(shape).index_copy(along, places, out)
+
+
 def _layer_norm(
     part: _Part,
     normalized_shape: Sequence[int],
@@ -129,6 +142,10 @@ _MEANS: dict[Any, Callable[..., Any]] = {
     torch.std: _std,
     Tensor.std: _std,
     torch.var_mean: _var_mean,
+    functional.softmax: _softmax,
+    torch.softmax: _softmax,
+    Tensor.softmax: _softmax,
+    functional.conv1d: _conv,
     functional.layer_norm: _layer_norm,
     functional.rms_norm: _rms_norm,
     torch.rms_norm: _rms_norm,
@@ -174,13 +191,28 @@ class LeftOut(TorchFunctionMode):
         if other is None or other.name != name or other.tensor.dim() != x.dim():
             return None
         unlike = [d for d in range(x.dim()) if x.shape[d] != other.tensor.shape[d]]
-        return _found(x.detach(), other.tensor, unlike[0]) if len(unlike) == 1 else None
+        if len(unlike) == 1:
+            return _found(x.detach(), other.tensor, unlike[0])
+        return _not_zero(x.detach(), other.tensor, unlike)
 
 
 def _differs(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
         return any(_differs(a, b) for a, b in zip(one, other, strict=True))
     return not torch.allclose(one, other, rtol=1e-9, atol=0)
+
+
+def _not_zero(x: Tensor, part: Tensor, dims: Sequence[int]) -> Tensor | None:
+    """Where a product of channels with channels has any of both, if that is what is left."""
+    mask = torch.ones((), dtype=x.dtype)
+    inner = x
+    for dim in dims:
+        filled = x.movedim(dim, 0).flatten(1).any(1)
+        if int(filled.sum()) != part.shape[dim]:
+            return None
+        inner = inner.index_select(dim, filled.nonzero().flatten())
+        mask = mask * filled.view(-1, *[1] * (x.dim() - dim - 1)).to(x.dtype)
+    return mask if torch.allclose(inner, part, rtol=1e-6) else None
 
 
 def _found(x: Tensor, part: Tensor, dim: int) -> Tensor | None:

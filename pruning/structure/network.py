@@ -217,7 +217,7 @@ class Network:
         return self._slices
 
     def _current(self) -> Iterable[tuple[str, int, list[Slice]]]:
-        tensors = self.model.state_dict(keep_vars=True)
+        tensors = named_tensors(self.model)
         # sorted: where maps of several groups are concatenated, it need not be in the groups' order
         gone = {
             axis: np.sort(index[~self._alive[unit]])

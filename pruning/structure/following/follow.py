@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pruning.structure.copies import tensors_in
 from pruning.structure.following import rules
 from pruning.structure.following.call import Call, rule_for
+from pruning.structure.following.equals import settle
 from pruning.structure.following.grids import grids
 from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.numbers import owned
@@ -42,6 +43,7 @@ def _followed(model: nn.Module, args: tuple[Any, ...], ledger: Ledger) -> Ledger
         outputs = list(tensors_in(model(*args)))
     for out in outputs:
         ledger.taint(ledger.memory.layers(out), OUTPUT)
+    settle(ledger.equals, ledger.ties)
     ledger.take_together(ledger.counted[one] for one in ledger.amounts & ledger.counted.keys())
     return ledger
 

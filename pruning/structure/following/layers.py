@@ -11,7 +11,10 @@ from pruning.structure.following.products import contract
 SPACE = "a convolution mixes what lies along its positions"
 
 
-@rule("convolution _convolution mkldnn_convolution")
+CONVOLUTIONS = "convolution _convolution mkldnn_convolution"
+
+
+@rule(CONVOLUTIONS)
 def _convolution(call: Call) -> Sequence[Layer]:
     """[n, channels, *space] with a weight [out, in / groups, *kernel], or transposed [in, ...]."""
     value, weight, bias = call.args["input"], call.args["weight"], call.args.get("bias")
@@ -20,8 +23,13 @@ def _convolution(call: Call) -> Sequence[Layer]:
     given = call.layers(value)
     read = [layer for layer in given if lies_along(layer, 1, width)]
     rest = [layer for layer in given if not lies_along(layer, 1, width)]
-    call.taint((one for one in rest if varies(one) - {0}), SPACE)
     passed = [one for one in rest if not varies(one) - {0}]
+    along = [one for one in rest if varies(one) - {0}]
+    if call.out.shape[2:] == value.shape[2:]:  # a channel attention's, over all channels as a row
+        call.ledger.take_together(along)
+        passed += along
+    else:
+        call.taint(along, SPACE)
     ins, outs = (call.weight_layers(weight, dim) for dim in ((0, 1) if swapped else (1, 0)))
     if groups > 1:
         made = _grouped(call, read, groups)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pruning.structure.following.equals import Equal
 from pruning.structure.following.marks import Layer, Memory, pairs
 from pruning.structure.layout import Ints
 from pruning.structure.reasons import Reason
@@ -42,6 +43,7 @@ class Ledger:
         counts: of numbers in the model's code, what each one that they count is made of.
         taken_together: nodes over which something was computed at once: a mean, a norm, a softmax.
         counted: of the same numbers all marks.
+        equals: widths that its code takes for each other.
         amounts: numbers in the model's code that it computes with.
         running: the names of the modules that run, the innermost last.
         headed: modules that make products head by head.
@@ -57,6 +59,7 @@ class Ledger:
         self.grids: list[Grid] = []
         self.taken_together: list[Ints] = []
         self.counts: dict[Any, list[list[Place]]] = {}
+        self.equals: list[Equal] = []
         self.counted: dict[Any, Layer] = {}
         self.amounts: set[Any] = set()
         self.running = [""]

@@ -22,6 +22,7 @@ from pruning.structure.cut import Cut
 from pruning.structure.following.attention import ATTENTION
 from pruning.structure.following.call import Call
 from pruning.structure.following.follow import Follower, entered
+from pruning.structure.following.layers import CONVOLUTIONS
 from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.marks import Layer, narrow, varies
 from pruning.structure.following.numbers import Number, Owned, Owner, Size
@@ -64,6 +65,8 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
             return self._grouped(call)
         if call.name in (*KEPT.split(), *TAKEN.split()):
             return self._taken(call)
+        if call.name in CONVOLUTIONS.split():
+            return self._in_a_row(call)
         if call.name in READERS:
             return self._read(call)
         return super().compute(call, args, kwargs)
@@ -86,6 +89,12 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
         args[name] = _select(value, stays)
         out = call.run(**args)
         return _spread(out, value, stays) if call.name in KEPT.split() else out
+
+    def _in_a_row(self, call: Call) -> Any:
+        value = call.args["input"]
+        stays = self._stay(call, value, set(range(2, value.dim())))
+        out = call.run(**{**call.args, "input": _select(value, stays)})
+        return _spread(out, value, stays)
 
     def _read(self, call: Call) -> Any:
         """One factor is zero where units are gone, as the weights are that read them elsewhere."""

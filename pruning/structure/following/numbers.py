@@ -57,9 +57,24 @@ class Owner:
 
 
 class Owned(Number):
-    """A number that a module holds."""
+    """A number that a module holds, so many times."""
 
     owner: Owner
+    times = 1
+
+    @classmethod
+    def of(cls, number: int, owner: Owner, book: Book, times: int = 1) -> Owned:
+        """``times * number``."""
+        found = cls(number * times)
+        found.owner, found.book, found.times = owner, book, times
+        return found
+
+    def __mul__(self, other: Any) -> Any:
+        if type(other) is int and other > 0:
+            return Owned.of(int(self) // self.times, self.owner, self.book, self.times * other)
+        return int.__mul__(self, other)
+
+    __rmul__ = __mul__
 
 
 class Size(Number):
@@ -118,9 +133,7 @@ def owned(model: nn.Module, book: Book) -> Iterator[None]:
 
 def _owned(value: Any, owner: Owner, book: Book) -> Any:
     if type(value) is int and value > 1:
-        number = Owned(value)
-        number.owner, number.book = owner, book
-        return number
+        return Owned.of(value, owner, book)
     if type(value) in (tuple, list) and value and all(type(one) is int for one in value):
         entries = (Owner(owner.module, owner.attribute, k) for k in range(len(value)))
         both = zip(value, entries, strict=True)

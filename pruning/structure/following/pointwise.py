@@ -21,7 +21,7 @@ MORE = "logit dropout native_dropout rrelu_with_noise fill zero copy clone _to_c
 @rule(f"pointwise {SAME} {MORE} where masked_fill addcmul addcdiv lerp bernoulli threshold")
 def _pointwise(call: Call) -> Sequence[Layer]:
     if call.name in ("fill", "zero"):
-        return []
+        return call.layers(call.given[0])  # other values at the same places
     given = call.given[1:] if call.name == "copy" else call.given
     return combine(call, given, "norm")
 

@@ -8,13 +8,14 @@ as in ``x.reshape(b, n, c)`` behind attention. A part of it counts rows, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from pruning.structure.following.equals import Equal
 from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.marks import Layer
 from pruning.structure.following.numbers import Number, Owned, Size
@@ -36,7 +37,8 @@ class Widths(Sizes):
         out = func(*args, **kwargs)
         for number, layer in counted(self._memory, func, args, kwargs, out):
             if isinstance(number, Owned):
-                self._ledger.count(number.owner, layer)
+                once = layer.reshape(number.times, -1, *layer.shape[1:]).transpose(0, 1)
+                self._ledger.count(number.owner, once)
             elif isinstance(number, Size):
                 self._follow(number, layer.reshape(len(layer), -1))
         if func is scaled_dot_product_attention and kwargs.get("scale") is None:
@@ -60,17 +62,8 @@ class Widths(Sizes):
                 if size.parts > 1:
                     self._ledger.tie(rows, rows.amax(1, keepdim=True))
                 return
-        for partner in self._partners(size):
-            self._ledger.tie(rows, partner[:, None])
-            self._ledger.sized.add(self._ledger.running[-1])
-        if size.times > 1 and size.parts > 1:
-            self._ledger.taint([rows], Reason(PARTLY, self._ledger.running[-1]))
-
-    def _partners(self, size: Size) -> Iterator[Layer]:
-        """Which channel of the tensor that it is of belongs to each of what it counts."""
         for source in rows_of(size, self._memory):
-            channels = source.amax(1)
-            if size.parts == 1:
-                yield channels.repeat(size.times)
-            elif size.times == 1:
-                yield from channels.view(size.parts, -1)
+            self._ledger.equals.append(Equal(rows, source, size.times, size.parts))
+            self._ledger.sized.add(self._ledger.running[-1])
+            if size.times > 1 and size.parts > 1:
+                self._ledger.taint([rows], Reason(PARTLY, self._ledger.running[-1]))
