@@ -78,12 +78,38 @@ def _softmax(part: _Part, dim: int, **_: Any) -> Tensor:
 
 
 def _conv(part: _Part, *args: Any, **kwargs: Any) -> Tensor:
-    """Over those that count as if they were neighbours."""
+    """Over those that count as if they were neighbours, where channels lie in a row."""
     along = part.x.dim() - part.mask.dim()
+    if along < 2:
+        return functional.conv1d(part.x, *args, **kwargs)
     places = part.mask.flatten().nonzero().flatten()
     out = functional.conv1d(part.x.index_select(along, places), *args, **kwargs)
     shape = [*out.shape[:along], part.x.shape[along], *out.shape[along + 1 :]]
     return out.new_zeros(shape).index_copy(along, places, out)
+
+
+def _batch_norm(
+    part: _Part,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Of a weight that is standardized by it, [1, out, ...]."""
+    if not training or running_mean is not None:
+        given = (running_mean, running_var, weight, bias, training, momentum, eps)
+        return functional.batch_norm(part.x, *given)
+    along = (0, *range(2, part.x.dim()))
+    variance, mean = part.variance(along, True)
+    shape = (-1, *[1] * (part.x.dim() - 2))
+    return _affine(
+        (part.x - mean) / (variance + eps).sqrt(),
+        None if weight is None else weight.view(shape),
+        None if bias is None else bias.view(shape),
+    )
 
 
 def _layer_norm(
@@ -146,6 +172,7 @@ _MEANS: dict[Any, Callable[..., Any]] = {
     torch.softmax: _softmax,
     Tensor.softmax: _softmax,
     functional.conv1d: _conv,
+    functional.batch_norm: _batch_norm,
     functional.layer_norm: _layer_norm,
     functional.rms_norm: _rms_norm,
     torch.rms_norm: _rms_norm,
@@ -193,7 +220,7 @@ class LeftOut(TorchFunctionMode):
         unlike = [d for d in range(x.dim()) if x.shape[d] != other.tensor.shape[d]]
         if len(unlike) == 1:
             return _found(x.detach(), other.tensor, unlike[0])
-        return _not_zero(x.detach(), other.tensor, unlike)
+        return _among(x.detach(), other.tensor, unlike) if unlike else None
 
 
 def _differs(one: Any, other: Any) -> bool:
@@ -202,17 +229,20 @@ def _differs(one: Any, other: Any) -> bool:
     return not torch.allclose(one, other, rtol=1e-9, atol=0)
 
 
-def _not_zero(x: Tensor, part: Tensor, dims: Sequence[int]) -> Tensor | None:
-    """Where a product of channels with channels has any of both, if that is what is left."""
-    mask = torch.ones((), dtype=x.dtype)
-    inner = x
+def _among(x: Tensor, part: Tensor, dims: Sequence[int]) -> Tensor | None:
+    """As ``_found``, along several dimensions, along all but one of which the others are zero."""
+    mask, left = torch.ones((), dtype=x.dtype), []
     for dim in dims:
         filled = x.movedim(dim, 0).flatten(1).any(1)
-        if int(filled.sum()) != part.shape[dim]:
-            return None
-        inner = inner.index_select(dim, filled.nonzero().flatten())
-        mask = mask * filled.view(-1, *[1] * (x.dim() - dim - 1)).to(x.dtype)
-    return mask if torch.allclose(inner, part, rtol=1e-6) else None
+        if int(filled.sum()) == part.shape[dim]:
+            x = x.index_select(dim, filled.nonzero().flatten())
+            mask = mask * filled.view(-1, *[1] * (x.dim() - dim - 1)).to(x.dtype)
+        else:
+            left.append(dim)
+    if left:
+        last = _found(x, part, left[0]) if len(left) == 1 else None
+        return None if last is None else mask * last
+    return mask if torch.allclose(x, part, rtol=1e-6) else None
 
 
 def _found(x: Tensor, part: Tensor, dim: int) -> Tensor | None:

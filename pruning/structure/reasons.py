@@ -28,6 +28,9 @@ OUTPUT = Reason("its units are the network's output")
 UNREAD = Reason("nothing was found that reads its units: they count as the network's output")
 UNTRACED = Reason("the network cannot be followed as a whole")
 RESHAPED = Reason("the shape of the network's output changes with its units")
+WHOLE = Reason(
+    "all its channels go together: groups, a reshape or a shuffle in the code tie each to others"
+)
 COUNTED = Reason(
     "what reads its units depends on how many there are, or in which order: a mean, softmax or "
     "norm over channels in the code, a shuffle"

@@ -34,9 +34,9 @@ class Equal:
         rows = self.rows.amax(1, keepdim=True) if bundled else self.rows
         if self.parts == 1:
             yield rows, channels.repeat(self.times)[:, None]
-        elif self.times == 1:
+        else:
             for partners in (channels.view(self.parts, -1).T, channels.view(-1, self.parts)):
-                yield rows[:, None], partners[..., None]
+                yield rows[:, None], partners.repeat(self.times, 1)[..., None]
 
 
 def settle(equals: Iterable[Equal], ties: Ties) -> None:

@@ -73,6 +73,27 @@ def _grouped(call: Call, read: Sequence[Layer], groups: int) -> list[Layer]:
     return [hub.repeat_interleave(call.out.shape[1] // groups)[None]]
 
 
+@rule("_trilinear")
+def _bilinear(call: Call) -> Sequence[Layer]:
+    """[n, i] and [n, j] with a weight [out, i, j], as ``nn.Bilinear`` has it computed."""
+    one, weight, other = (call.args[name] for name in ("i1", "i2", "i3"))
+    if weight.dim() != 3 or not call.is_weight(weight):
+        call.taint(
+            [x for t in call.given for x in call.layers(t)], "a product of three in the code"
+        )
+        return []
+    for dim, value in ((1, one), (2, other)):
+        reads = call.weight_layers(weight, dim)
+        for own in reads:
+            call.ledger.play(own, "consume")
+        given = [_rows(x) for x in call.layers(value) if lies_along(x, 1, value.shape[1])]
+        contract(call, given, [own.reshape(-1, 1) for own in reads])
+    made = call.weight_layers(weight, 0)
+    for own in made:
+        call.ledger.play(own, "produce")
+    return [own.reshape(1, -1) for own in made]
+
+
 @rule("embedding")
 def _embedding(call: Call) -> Sequence[Layer]:
     """Rows [words, width] by their numbers."""

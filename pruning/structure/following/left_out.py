@@ -25,6 +25,7 @@ from pruning.structure.following.follow import Follower, entered
 from pruning.structure.following.layers import CONVOLUTIONS
 from pruning.structure.following.ledger import Ledger
 from pruning.structure.following.marks import Layer, narrow, varies
+from pruning.structure.following.norms import BATCH
 from pruning.structure.following.numbers import Number, Owned, Owner, Size
 from pruning.structure.following.products import PRODUCTS
 from pruning.structure.following.reductions import KEPT, TAKEN, dims_of
@@ -65,8 +66,10 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
             return self._grouped(call)
         if call.name in (*KEPT.split(), *TAKEN.split()):
             return self._taken(call)
+        if call.name in BATCH.split():
+            return self._standardized(call)
         if call.name in CONVOLUTIONS.split():
-            return self._in_a_row(call)
+            return self._convolved(call)
         if call.name in READERS:
             return self._read(call)
         return super().compute(call, args, kwargs)
@@ -90,22 +93,31 @@ class _Without(Follower):  # type: ignore[no-untyped-call]
         out = call.run(**args)
         return _spread(out, value, stays) if call.name in KEPT.split() else out
 
-    def _in_a_row(self, call: Call) -> Any:
+    def _standardized(self, call: Call) -> Any:
         value = call.args["input"]
         stays = self._stay(call, value, set(range(2, value.dim())))
+        out, *rest = call.run(**{**call.args, "input": _select(value, stays)})
+        return (_spread(out, value, stays), *rest)
+
+    def _convolved(self, call: Call) -> Any:
+        value = self._zeroed(call, call.args["input"])
+        stays = self._stay(call, call.args["input"], set(range(2, value.dim())))
         out = call.run(**{**call.args, "input": _select(value, stays)})
         return _spread(out, value, stays)
 
     def _read(self, call: Call) -> Any:
-        """One factor is zero where units are gone, as the weights are that read them elsewhere."""
         factor = next((one for one in call.given if not call.is_weight(one)), None)
         if factor is None:
             return call.run(**call.args)
-        zero = factor
+        zero = self._zeroed(call, factor)
+        return call.run(**{name: zero if a is factor else a for name, a in call.args.items()})
+
+    def _zeroed(self, call: Call, factor: Tensor) -> Tensor:
+        """It is zero where units are gone, as weights are that read them: those that are computed
+        need not be, and there are none where two factors are none."""
         for layer in call.layers(factor):
-            zero = zero.masked_fill(_lost(layer, self._gone), 0)
-        args = {name: zero if one is factor else one for name, one in call.args.items()}
-        return call.run(**args)
+            factor = factor.masked_fill(_lost(layer, self._gone), 0)
+        return factor
 
     def _normed(self, call: Call) -> Any:
         value, args = call.args["input"], dict(call.args)

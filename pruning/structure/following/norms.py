@@ -10,13 +10,18 @@ from pruning.structure.following.call import Call, rule
 from pruning.structure.following.marks import Layer, varies
 from pruning.structure.following.pointwise import both
 
-BATCH = "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training"
+BATCH = (
+    "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
+    "cudnn_batch_norm miopen_batch_norm _batch_norm_no_update batch_norm instance_norm"
+)
 
 
-@rule(f"{BATCH} cudnn_batch_norm miopen_batch_norm _batch_norm_no_update batch_norm instance_norm")
+@rule(BATCH)
 def _batch_norm(call: Call) -> Sequence[Layer]:
-    """Each channel, [n, channels, ...], by itself."""
-    return scaled(call, 1, ("weight", "bias", "running_mean", "running_var"))
+    """Each channel, [n, channels, ...], by itself: of a weight, over the channels that it reads."""
+    layers = scaled(call, 1, ("weight", "bias", "running_mean", "running_var"))
+    call.ledger.take_together(one for one in layers if varies(one) - {0, 1})
+    return layers
 
 
 @rule("native_layer_norm layer_norm _fused_rms_norm")

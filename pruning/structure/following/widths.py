@@ -63,7 +63,8 @@ class Widths(Sizes):
                     self._ledger.tie(rows, rows.amax(1, keepdim=True))
                 return
         for source in rows_of(size, self._memory):
-            self._ledger.equals.append(Equal(rows, source, size.times, size.parts))
             self._ledger.sized.add(self._ledger.running[-1])
-            if size.times > 1 and size.parts > 1:
+            if len(source) % size.parts:
                 self._ledger.taint([rows], Reason(PARTLY, self._ledger.running[-1]))
+            else:
+                self._ledger.equals.append(Equal(rows, source, size.times, size.parts))

@@ -36,7 +36,7 @@ def test_equals_the_network_that_ignores_them(name: str, ratio: float) -> None:
     ignore(reference, units, ~keep)
     shrink(small, None, units, alive, keep)
     with torch.no_grad():
-        with left_out(reference, cuts):
+        with left_out(reference, cuts, {}):
             expected = reference(x.double())
         assert expected.abs().max() > 0
         assert_equal(small(x.double()), expected)
