@@ -99,9 +99,6 @@ def _batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Of a weight that is standardized by it, [1, out, ...]."""
-    if not training or running_mean is not None:
-        given = (running_mean, running_var, weight, bias, training, momentum, eps)
-        return functional.batch_norm(part.x, *given)
     along = (0, *range(2, part.x.dim()))
     variance, mean = part.variance(along, True)
     shape = (-1, *[1] * (part.x.dim() - 2))
@@ -200,7 +197,7 @@ class LeftOut(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         given = dict(kwargs or {})
-        if func in _MEANS and args and isinstance(args[0], Tensor):
+        if _counts(func, args, given):
             name, x = func.__name__, args[0]
             if self._others is None:
                 self.seen.append(Seen(name, x.detach()))
@@ -221,6 +218,13 @@ class LeftOut(TorchFunctionMode):
         if len(unlike) == 1:
             return _found(x.detach(), other.tensor, unlike[0])
         return _among(x.detach(), other.tensor, unlike) if unlike else None
+
+
+def _counts(func: Any, args: Sequence[Any], kwargs: Any) -> bool:
+    """Whether a call takes channels together."""
+    if func is functional.batch_norm and (len(args) < 2 or args[1] is not None):
+        return False
+    return func in _MEANS and bool(args) and isinstance(args[0], Tensor)
 
 
 def _differs(one: Any, other: Any) -> bool:

@@ -19,6 +19,7 @@ from benchmarks.zoo import (
     reweighted,
     shared,
     transformers,
+    widths,
     wrapped,
 )
 from benchmarks.zoo.registry import NETWORKS, Network
@@ -38,6 +39,7 @@ FAMILIES = (
     shared,
     algebra,
     interfaces,
+    widths,
     wrapped,
 )
 

@@ -127,7 +127,7 @@ def shuffled_and_clamped() -> Built:
 
     def shuffle(x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        return x.view(n, 4, c // 4, h, w).transpose(1, 2).reshape(n, c, h, w)
+        return x.view(n, 4, round(c / 4), h, w).transpose(1, 2).reshape(n, c, h, w)
 
     grouped = (nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3, groups=4), nn.ReLU())
     leave = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 1), nn.Hardtanh(0, 1))

@@ -21,7 +21,7 @@ from pruning.structure.copies import (
     map_tensors,
 )
 from pruning.structure.modes import training_only
-from pruning.structure.reasons import told
+from pruning.structure.reasons import WHOLE, told
 from pruning.structure.scramble import scrambled_copy
 from pruning.structure.tracer import Tracer
 from pruning.structure.units import Group, Units, UntraceableError
@@ -42,8 +42,12 @@ def trace_units(
         UntraceableError: as there, and where no unit can be removed.
     """
     units = find_units(model, example_input, protect=protect, verify=verify)
-    if not units.groups:
-        why = "; ".join(dict.fromkeys(units.refused.values())) or "it has no layer with channels"
+    if max(units.layout.sizes, default=0) < 2:
+        whole = [str(WHOLE)] if units.groups else []
+        why = (
+            "; ".join([*whole, *dict.fromkeys(units.refused.values())])
+            or "it has no layer with channels"
+        )
         raise UntraceableError(f"no unit of {type(model).__name__} can be removed: {why}")
     return units
 

@@ -28,7 +28,7 @@ from pruning.structure.copies import first_line, named_tensors
 from pruning.structure.following.follow import follow
 from pruning.structure.following.ledger import Axis
 from pruning.structure.layout import Ints
-from pruning.structure.reasons import PROTECTED, UNREAD, WHOLE, Reason
+from pruning.structure.reasons import PROTECTED, UNREAD, Reason
 from pruning.structure.units import Count, Group, Slice, Units, UntraceableError
 
 
@@ -118,8 +118,6 @@ class Tracer:
             order = ids[chosen][np.argsort(at[chosen])]
             slices = tuple(self._slice(axes[k], owner[k], order) for k in signature)
             why = next((reasons[u] for u in order.tolist() if u in reasons), None)
-            if why is None and len(order) == 1 and any(len(s.index) > 1 for s in slices):
-                why = WHOLE
             if why is None and all(s.role != "consume" for s in slices):
                 why = UNREAD
             name = made[axes[first]]
