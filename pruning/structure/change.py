@@ -61,7 +61,15 @@ def ignore(model: nn.Module, units: Units, removed: Bools) -> None:
     cuts = cuts_of(units, removed | True, ~removed, named_tensors(model))
     with torch.no_grad():
         for tensor, dim, gone in _readers(model, units, cuts):
-            tensor.index_fill_(dim, gone, 0)
+            _set_to_zero(tensor, dim, gone)
+
+
+def _set_to_zero(tensor: Tensor, dim: int, gone: Tensor) -> None:
+    # by a product: to fill a last dimension here and there takes four times as long
+    stay = torch.ones(tensor.shape[dim], dtype=tensor.dtype, device=tensor.device)
+    tensor.mul_(
+        stay.index_fill_(0, gone, 0).view([-1 if d == dim else 1 for d in range(tensor.dim())])
+    )
 
 
 @contextmanager
@@ -74,7 +82,7 @@ def _ignored(
     before = [tensor.index_select(dim, gone) for tensor, dim, gone in readers if put_back]
     try:
         for tensor, dim, gone in readers:
-            tensor.index_fill_(dim, gone, 0)
+            _set_to_zero(tensor, dim, gone)
         yield
     finally:
         for (tensor, dim, gone), values in zip(readers, before, strict=False):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from pruning.structure.copies import copy_model, tensors_in
 from pruning.structure.dry import dry_run
@@ -40,6 +41,8 @@ def training_only(model: nn.Module, args: tuple[Any, ...], evaluated: Set[str]) 
         name
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
+        # an attention's, which reads its weights and never calls it
+        and not isinstance(module, NonDynamicallyQuantizableLinear)
     }
     silent = layers - evaluated
     if not silent:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -15,8 +16,10 @@ from pruning.structure.following import rules
 from pruning.structure.following.call import Call, rule_for
 from pruning.structure.following.grids import grids
 from pruning.structure.following.ledger import Ledger
+from pruning.structure.following.marks import Layer
 from pruning.structure.following.numbers import Numbers, owned
-from pruning.structure.reasons import OUTPUT
+from pruning.structure.reasons import OUTPUT, Reason
+from pruning.structure.units import Role
 
 __all__ = ["follow", "rules"]
 
@@ -30,7 +33,7 @@ def follow(model: nn.Module, args: tuple[Any, ...], tensors: dict[str, Tensor]) 
     tensors: its parameters and buffers by name.
     """
     ledger = Ledger(tensors)
-    with owned(model), entered(model, lambda running: Follower(ledger, running)), Numbers(ledger):
+    with owned(model), entered(model, partial(Follower, ledger, learns=True)), Numbers(ledger):
         outputs = list(tensors_in(model(*args)))
     for out in outputs:
         ledger.taint(ledger.memory.layers(out), OUTPUT)
@@ -40,12 +43,14 @@ def follow(model: nn.Module, args: tuple[Any, ...], tensors: dict[str, Tensor]) 
 class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, notes in a ledger what each operation does.
 
-    running: the names of the modules that run, the innermost last.
+    running: the names of the modules that run, the innermost last. learns: whether more is to be
+    noted than where marks lie.
     """
 
-    def __init__(self, ledger: Ledger, running: list[str]) -> None:
+    def __init__(self, ledger: Ledger, running: list[str], learns: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._ledger, self._running = ledger, running
+        self._ledger = ledger if learns else _Onlooker(ledger)
+        self._running, self._learns = running, learns
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -62,7 +67,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return call.run(*args, **kwargs)
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Call:
-        named = _bound(func._schema, args, kwargs)
+        named = _bound(func, args, kwargs)
         name = func._schema.name.partition("::")[2].rstrip("_")
         return Call(name, named, [], self._ledger, self._running[-1], func)
 
@@ -71,7 +76,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         changed = func._schema.is_mutable
         if torch.Tag.inplace_view in func.tags:
             return
-        if call.given and not memory.is_weight(call.given[0]):
+        if self._learns and call.given and not memory.is_weight(call.given[0]):
             self._ledger.grids.extend(grids(call))
         if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
             return
@@ -88,14 +93,34 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory.write(call.out, handle(call))
 
 
-def _bound(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+class _Onlooker(Ledger):
+    """Has the memory of another ledger, and what it is told it forgets: rules take time to tell."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        vars(self).update(vars(ledger))
+
+    def tie(self, one: Layer, other: Layer) -> None:
+        pass
+
+    def taint(self, layers: Iterable[Layer], reason: Reason) -> None:
+        pass
+
+    def take_together(self, layers: Iterable[Layer]) -> None:
+        pass
+
+    def play(self, layer: Layer, role: Role) -> None:
+        pass
+
+
+def _bound(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments by name, in torch's order: it leaves out those that are as by default."""
-    named = dict(zip((one.name for one in schema.arguments), args, strict=False)) | dict(kwargs)
-    return {
-        one.name: named.get(one.name, one.default_value)
-        for one in schema.arguments
-        if one.name in named or one.has_default_value()
-    }
+    named = _defaults(func)
+    return named | dict(zip(named, args, strict=False)) | dict(kwargs)
+
+
+@cache
+def _defaults(func: Any) -> dict[str, Any]:
+    return {one.name: one.default_value for one in func._schema.arguments}
 
 
 @contextmanager
