@@ -159,11 +159,15 @@ class _Written:
 def narrow(layer: Layer) -> Layer:
     """With one entry along each dimension along which the marks are the same."""
     for dim, size in enumerate(layer.shape):
-        if size > 1:
-            first = layer.narrow(dim, 0, 1)
-            if layer.stride(dim) == 0 or bool((layer == first).all()):
-                layer = first
+        if size > 1 and (layer.stride(dim) == 0 or _is_even(layer, dim)):
+            layer = layer.narrow(dim, 0, 1)
     return layer
+
+
+def _is_even(layer: Layer, dim: int) -> bool:
+    """Whether the marks are the same all along a dimension."""
+    rest = layer.shape[dim] - 1
+    return torch.equal(layer.narrow(dim, 1, rest), layer.narrow(dim, 0, rest))
 
 
 def varies(layer: Layer) -> frozenset[int]:
@@ -179,13 +183,10 @@ def lies_along(layer: Layer, dim: int, size: int) -> bool:
 
 def pairs(one: Layer, other: Layer) -> Tensor:
     """The marks that stand at the same place, each pair once: int64 [2, pairs]."""
-    shape = [max(sizes) for sizes in zip(one.shape, other.shape, strict=True)]
-    one, other = one.expand(shape), other.expand(shape)
-    both = torch.stack([one.reshape(-1), other.reshape(-1)])
-    both = both[:, (both != 0).all(0)]
     # as one number a pair, the first mark in its upper half: unique over columns is slow
-    packed = torch.unique(both[0].long() << 32 | both[1].long())
-    return torch.stack([packed >> 32, packed & 0xFFFFFFFF])
+    packed = torch.unique(one.long() << 32 | other.long())
+    both = torch.stack([packed >> 32, packed & 0xFFFFFFFF])
+    return both[:, both.all(0)]
 
 
 _Geometry = tuple[torch.Size, tuple[int, ...], int]
