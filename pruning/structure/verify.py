@@ -33,7 +33,7 @@ from pruning.structure.sensitivity import seen_units
 from pruning.structure.shrink import shrink
 from pruning.structure.units import Units
 
-_DRAWS = 8
+_DRAWS, _FEW = 8, 16
 
 
 def refute(
@@ -77,14 +77,19 @@ class _Proof:
     def _blame(self, chosen: Sequence[int], why: Reason, step: int) -> dict[int, Reason]:
         """The groups among the chosen that fail, found by halving; all, if only together.
 
-        Most networks have no guilty group and need no more than the first trial.
+        Most networks have no guilty group and need no more than the first trial. Others have one in
+        every block, so that a few are soon looked at one by one.
         """
         half = len(chosen) // 2
-        found: dict[int, Reason] = {}
-        for part in (chosen[:half], chosen[half:]) if half else ():
-            if its_own := self._fault(part, step):
-                found |= self._blame(part, *its_own)
-        return found or dict.fromkeys(chosen, why)
+        alone = [[group] for group in chosen] if 1 < len(chosen) <= _FEW else []
+        for parts in (alone, [chosen[:half], chosen[half:]] if half else []):
+            found: dict[int, Reason] = {}
+            for part in parts:
+                if its_own := self._fault(part, step):
+                    found |= self._blame(part, *its_own)
+            if found:
+                return found
+        return dict.fromkeys(chosen, why)
 
     def _fault(self, chosen: Sequence[int], last: int = 2) -> tuple[Reason, int] | None:
         """What goes wrong when units of the chosen groups are removed, and at which step.
