@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from pruning.structure.copies import Example
-from pruning.structure.dry import dry_run
+from pruning.structure.dry import NormShapes, dry_run
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def _macs(model: nn.Module, args: tuple[Any, ...]) -> dict[str, int]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernel is not counted
     try:
-        with FlopCounterMode(display=False) as counter, _Shapes():  # type: ignore[no-untyped-call]
+        with FlopCounterMode(display=False) as counter, NormShapes():  # type: ignore[no-untyped-call]
             bill = _Bill(counter)
             for name, module in model.named_modules():
                 module.register_forward_pre_hook(partial(bill.enter, name))
@@ -58,26 +57,6 @@ def _macs(model: nn.Module, args: tuple[Any, ...]) -> dict[str, int]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return {name: flops // 2 for name, flops in bill.flops.items()}
-
-
-class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Answers for norms of what has no storage: to work their shapes out torch takes half of all
-    the time, as it does it in Python, step by step.
-    """
-
-    supports_higher_order_operators = True
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _NORMS and args[0].is_meta:
-            return torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0)
-        return func(*args, **(kwargs or {}))
-
-
-_NORMS = (
-    torch.ops.aten.native_batch_norm.default,
-    torch.ops.aten._native_batch_norm_legit_no_training.default,
-    torch.ops.aten.native_layer_norm.default,
-)
 
 
 class _Bill:

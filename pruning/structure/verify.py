@@ -25,6 +25,7 @@ from torch import nn
 
 from pruning.structure.change import change
 from pruning.structure.copies import copy_model, map_tensors, tensors_in
+from pruning.structure.dry import NormShapes
 from pruning.structure.layout import Bools, Layout
 from pruning.structure.modes import training_fault
 from pruning.structure.reasons import RANDOM, UNSEEN, Reason, failing
@@ -127,7 +128,7 @@ class _Proof:
         keep = _patterns(self._units.layout, chosen)[0]
         try:
             shrink(bare, None, self._units, keep | True, keep)
-            with torch.no_grad():
+            with torch.no_grad(), NormShapes():  # type: ignore[no-untyped-call]
                 bare(*_on_meta(self._args))
         except Exception as error:
             return failing(error)
@@ -141,8 +142,8 @@ class _Proof:
     def _runs_dry(self) -> bool:
         """Whether the dense network runs without numbers."""
         try:
-            with torch.no_grad():
-                bare = copy_model(self._dense, lambda t: torch.empty_like(t, device="meta"))
+            bare = copy_model(self._dense, lambda t: torch.empty_like(t, device="meta"))
+            with torch.no_grad(), NormShapes():  # type: ignore[no-untyped-call]
                 bare(*_on_meta(self._args))
         except Exception:  # a user's model may look at values
             return False
