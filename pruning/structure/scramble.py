@@ -91,7 +91,7 @@ class _Numbers:
     """Numbers between -1 and 1, drawn once and read round and round.
 
     To draw each anew took a tenth of the time of a trace. They are so many, a prime number, that no
-    two channels of a layer get the same.
+    two channels of a layer get the same, but in one of more channels than that.
     """
 
     def __init__(self, seed: int) -> None:

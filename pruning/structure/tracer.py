@@ -164,10 +164,11 @@ def _alike(owner: Sequence[Ints], size: int) -> list[tuple[tuple[int, ...], Ints
         for one in np.unique(before).tolist():
             kind[units[before == one]] = len(signatures)
             signatures.append((*signatures[one], k))
-    order = np.argsort(kind, kind="stable")
-    kinds, starts = np.unique(kind[order], return_index=True)
-    parts = zip(kinds.tolist(), np.split(order, starts[1:]), strict=True)
-    found = [(signatures[one], units) for one, units in parts if one]
+    units = np.flatnonzero(kind)
+    units = units[np.argsort(kind[units], kind="stable")]
+    kinds, starts = np.unique(kind[units], return_index=True)
+    parts = zip(kinds.tolist(), np.split(units, starts)[1:], strict=True)
+    found = [(signatures[one], members) for one, members in parts]
     return sorted(found, key=lambda f: (f[0][0], f[1][0]))
 
 
