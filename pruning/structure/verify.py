@@ -95,9 +95,9 @@ class _Proof:
     def _fault(self, chosen: Sequence[int], last: int = 2) -> tuple[Reason, int] | None:
         """What goes wrong when units of the chosen groups are removed, and at which step.
 
-        Step -1 only looks whether the shapes fit, which costs little: where the widths of a network
-        are fixed in its code many groups fail so, and each is found by some trials. Steps 0 and 1
-        remove some, step 2 trains.
+        Steps 0 and 1 remove some, step 2 trains. What fails at step 0 may do so by its shapes
+        alone, and step -1 looks at no more, which costs little: where the widths of a network are
+        fixed in its code many groups fail so, and each is found by some trials.
         """
         if last < 0:
             return (dry, -1) if (dry := self._dry_fault(chosen)) else None
