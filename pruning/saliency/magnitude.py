@@ -32,7 +32,9 @@ class Magnitude(Saliency):
         power = torch.square if self.norm == "l2" else torch.abs
         sums = network.per_unit(lambda _, weight: _matrix(power(weight)))
         if self.normalize == "size":
-            sums = sums / network.per_unit(lambda _, weight: _matrix(torch.ones_like(weight)))
+            sums = sums / network.per_unit(
+                lambda _, weight: _matrix(weight.new_ones(()).expand_as(weight))
+            )
         elif self.normalize == "layer":
             sums = sums / network.group_mean(sums)
         return sums.sqrt() if self.norm == "l2" else sums

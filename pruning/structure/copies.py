@@ -26,19 +26,26 @@ _HOOKS = (
 )
 
 
-def copy_model(model: nn.Module, tensor: Callable[[Tensor], Tensor]) -> nn.Module:
+def copy_model(
+    model: nn.Module,
+    tensor: Callable[[Tensor], Tensor],
+    parameter: Callable[[Tensor], Tensor] | None = None,
+) -> nn.Module:
     """A copy in eval mode whose parameters and buffers are `tensor(old)`, shared where they were.
 
     So are tensors that modules keep of their last forward pass, wherever they keep them. No memory
     is copied unless `tensor` does. Running the copy has no side effects: users' hooks are left
     behind, and what it is given stays as it is, though the network may work in place. Parameters of
     the copy do not require gradients.
+
+    parameter: stands for `tensor` where the old one is a parameter.
     """
+    parameter = parameter or tensor
     # deepcopy takes what stands in its memo, by id, instead of copying: our tensors, and no hooks,
     # as running the copy would call the user's.
     memo: dict[int, Any] = {}
     for p in model.parameters():
-        memo[id(p)] = nn.Parameter(tensor(p.detach()), requires_grad=False)
+        memo[id(p)] = nn.Parameter(parameter(p.detach()), requires_grad=False)
     for b in model.buffers():
         memo[id(b)] = tensor(b.detach())
     for module in model.modules():

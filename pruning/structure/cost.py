@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pruning.structure.copies import Example
-from pruning.structure.dry import dry_run
+from pruning.structure.dry import NormShapes, dry_run
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _macs(model: nn.Module, args: tuple[Any, ...]) -> dict[str, int]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernel is not counted
     try:
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter, NormShapes():  # type: ignore[no-untyped-call]
             bill = _Bill(counter)
             for name, module in model.named_modules():
                 module.register_forward_pre_hook(partial(bill.enter, name))

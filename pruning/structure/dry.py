@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pruning.structure.copies import Example, as_args, copy_model, first_samples, map_tensors
 from pruning.structure.wrappers import uncompiled
@@ -33,3 +34,34 @@ def dry_run(
         except Exception:
             with torch.random.fork_rng():
                 return run(copy_model(model, lambda t: t.clone()), args)
+
+
+class NormShapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Answers for norms of what has no storage: they take half of a dry run, as torch works out
+    their shapes in Python, step by step. What does not fit is left to torch, which says so.
+    """
+
+    supports_higher_order_operators = True
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _NORMS and args[0].is_meta and _fits(*args):
+            return torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0)
+        return func(*args, **(kwargs or {}))
+
+
+_NORMS = (
+    torch.ops.aten.native_batch_norm.default,
+    torch.ops.aten._native_batch_norm_legit_no_training.default,
+    torch.ops.aten.native_layer_norm.default,
+)
+
+
+def _fits(value: Tensor, *given: Any) -> bool:
+    """Whether the tensors that a norm is given have the shape of a value's channels."""
+    shape = value.shape[1:2]
+    if given and isinstance(given[0], (list, tuple)):  # of a layer norm
+        shape = value.shape[value.dim() - len(given[0]) :]
+        if tuple(given[0]) != shape:
+            return False
+    tensors = [one for one in given if isinstance(one, Tensor)]
+    return all(one.is_meta and one.dtype == value.dtype and one.shape == shape for one in tensors)

@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Set
-from functools import partial
+from collections.abc import Container, Iterator, Set
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from pruning.structure.copies import copy_model, tensors_in
 from pruning.structure.dry import dry_run
 from pruning.structure.reasons import DIVERGING, Reason, untrained
 
 
-def training_only(model: nn.Module, args: tuple[Any, ...]) -> list[str]:
+@contextmanager
+def reached(model: nn.Module) -> Iterator[set[str]]:
+    """The names of the modules that forward passes in here have reached so far."""
+    called: set[str] = set()
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, name=name: called.add(name))
+        for name, module in model.named_modules()
+    ]
+    try:
+        yield called
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def training_only(model: nn.Module, args: tuple[Any, ...], evaluated: Set[str]) -> list[str]:
     """Names of layers with weights that a forward pass reaches in training mode alone.
 
     A model whose forward pass in training mode fails on these arguments counts as having none.
+
+    evaluated: names of the modules that one in evaluation mode reaches.
     """
     layers = {
         name
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
+        # an attention's, which reads its weights and never calls it
+        and not isinstance(module, NonDynamicallyQuantizableLinear)
     }
-    evaluated = dry_run(model, args, partial(_called, names=layers))
     silent = layers - evaluated
     if not silent:
         return []
     try:
         # two samples: a batch norm in training wants more than one value
-        return sorted(dry_run(model, args, partial(_called, names=silent, training=True), 2))
+        return sorted(silent & dry_run(model, args, _trained, 2))
     except Exception:  # a user's model may fail in any way
         return []
 
 
-def _called(
-    model: nn.Module, args: tuple[Any, ...], names: Set[str], training: bool = False
-) -> set[str]:
-    """Which of the modules of these names a forward pass reaches."""
-    model.train(training)
-    called: set[str] = set()
-    hooks = [
-        module.register_forward_pre_hook(lambda *_, name=name: called.add(name))
-        for name, module in model.named_modules()
-        if name in names
-    ]
-    try:
+def _trained(model: nn.Module, args: tuple[Any, ...]) -> set[str]:
+    with reached(model.train()) as called:
         model(*args)
-    finally:
-        for hook in hooks:
-            hook.remove()
     return called
 
 

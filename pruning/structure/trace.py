@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,14 +15,13 @@ from pruning.structure.computed import with_computed
 from pruning.structure.copies import (
     Example,
     as_args,
-    copy_model,
     first_line,
     first_samples,
     map_tensors,
 )
-from pruning.structure.modes import training_only
+from pruning.structure.modes import reached, training_only
 from pruning.structure.reasons import WHOLE, told
-from pruning.structure.scramble import scrambled_copy
+from pruning.structure.scramble import drawn_copy, settle
 from pruning.structure.tracer import Tracer
 from pruning.structure.units import Group, Units, UntraceableError
 from pruning.structure.verify import refute
@@ -79,8 +78,8 @@ def find_units(
     _check_protect(model, protect)
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), uncompiled():
         torch.default_generator.manual_seed(0)  # dropout in the step that is trained, and the like
-        dense, args = _runnable(model, example_input)
-        hidden = training_only(dense, args)
+        dense, args, evaluated = _runnable(model, example_input)
+        hidden = training_only(dense, args, evaluated)
         if hidden:
             raise UntraceableError(
                 f"{type(model).__name__}: {hidden[0]!r} runs in training only, so that what it "
@@ -88,7 +87,7 @@ def find_units(
             )
         units = Tracer(dense, args).units(protect)
         if verify:
-            guilty = refute(dense, args, units)
+            guilty = refute(dense, args, units, lambda: _runnable(model, example_input)[0])
             judged = (replace(g, reason=guilty.get(g.name)) for g in units.groups)
             units = Units.of((*judged, *units.stay), units.counts)
     return _in_true_words(units, with_computed(dense))
@@ -111,8 +110,12 @@ def _check_protect(model: nn.Module, protect: Collection[str]) -> None:
             raise InputError(f"protect: the model has no module {name!r}{nearest(name, names)}")
 
 
-def _runnable(model: nn.Module, example_input: Example) -> tuple[nn.Module, tuple[Any, ...]]:
-    """A scrambled copy and an input that it accepts, in double precision if it can be."""
+def _runnable(
+    model: nn.Module, example_input: Example
+) -> tuple[nn.Module, tuple[Any, ...], Set[str]]:
+    """A scrambled copy, an input that it accepts, in double precision if it can be, and the names
+    of the modules that are reached.
+    """
     rng = torch.Generator().manual_seed(1)
 
     def sample(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -120,17 +123,19 @@ def _runnable(model: nn.Module, example_input: Example) -> tuple[nn.Module, tupl
             return value.detach().cpu()
         return torch.randn(value.shape, dtype=dtype, generator=rng)
 
-    try:
-        copy_model(model, lambda t: t)
-    except Exception as error:
-        raise UntraceableError(
-            f"{type(model).__name__} cannot be copied: {first_line(error)}"
-        ) from error
     fault: Exception | None = None
     for dtype in (torch.float64, torch.float32):
         args = map_tensors(first_samples(as_args(example_input), 2), partial(sample, dtype=dtype))
         try:
-            return scrambled_copy(model, args, dtype), args
+            copy = drawn_copy(model, dtype)
+        except Exception as error:
+            raise UntraceableError(
+                f"{type(model).__name__} cannot be copied: {first_line(error)}"
+            ) from error
+        try:
+            with reached(copy) as evaluated:
+                settle(copy, args, seed=0)
+            return copy, args, evaluated
         except Exception as error:
             fault = fault or error
     raise UntraceableError(

@@ -17,7 +17,7 @@ operations themselves (`following`) needs no mapping a layer, and loses one tens
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,18 +97,10 @@ class Tracer:
         }
         axes = self._read(labels)
         owner = [labels[self._ties.axis(axis, 0)] for axis in axes]
-        lies_in: dict[int, list[int]] = {}
-        for k, owners in enumerate(owner):
-            for unit in np.unique(owners).tolist():
-                lies_in.setdefault(unit, []).append(k)
+        found = []
         # by the tensors they lie in: of a layer that is summed with a concatenation there are two
         # groups, `sum` and `sum#2`
-        alike: dict[tuple[int, ...], list[int]] = {}
-        for unit, where in lies_in.items():
-            alike.setdefault(tuple(where), []).append(unit)
-
-        found = []
-        for signature, members in alike.items():
+        for signature, members in _alike(owner, len(labels)):
             made_by = [k for k in signature if axes[k] in made]
             if not made_by:  # such as the network's input, where it is concatenated
                 continue
@@ -144,11 +136,13 @@ class Tracer:
         Nothing else reads or makes those without a role, as a class token that is put before all
         others: they scale or shift, if they go with what is made at all.
         """
-        made = {int(one) for a in self._roles for one in np.unique(labels[self._ties.axis(a, 0)])}
+        made = np.zeros(len(labels), dtype=np.bool_)
+        for axis in self._roles:
+            made[labels[self._ties.axis(axis, 0)]] = True
         return [
             axis
             for axis in self._ledger.axes
-            if axis in self._roles or not made.isdisjoint(labels[self._ties.axis(axis, 0)].tolist())
+            if axis in self._roles or made[labels[self._ties.axis(axis, 0)]].any()
         ]
 
     def _slice(self, axis: Axis, owner: Ints, order: Ints) -> Slice:
@@ -158,6 +152,24 @@ class Tracer:
         unit = by_label[np.searchsorted(order[by_label], owner[index])]
         role = self._roles.get(axis, "norm")
         return Slice(axis[0], axis[1], torch.from_numpy(unit), torch.from_numpy(index), role)
+
+
+def _alike(owner: Sequence[Ints], size: int) -> list[tuple[tuple[int, ...], Ints]]:
+    """Lists that units are in, by number, and the units, below `size`, that are in these alone."""
+    kind = np.zeros(size, dtype=np.int64)
+    signatures: list[tuple[int, ...]] = [()]
+    for k, owners in enumerate(owner):
+        units = np.unique(owners)
+        before = kind[units]
+        for one in np.unique(before).tolist():
+            kind[units[before == one]] = len(signatures)
+            signatures.append((*signatures[one], k))
+    units = np.flatnonzero(kind)
+    units = units[np.argsort(kind[units], kind="stable")]
+    kinds, starts = np.unique(kind[units], return_index=True)
+    parts = zip(kinds.tolist(), np.split(units, starts)[1:], strict=True)
+    found = [(signatures[one], members) for one, members in parts]
+    return sorted(found, key=lambda f: (f[0][0], f[1][0]))
 
 
 def _even(labels: Ints) -> bool:

@@ -114,6 +114,8 @@ class Units:
 
     def numbers(self, keep: Bools) -> dict[Count, int]:
         """What each number is when only the units to `keep` (bool [U]) are left."""
+        if not self.counts:
+            return {}
         gone = {axis: set(index[~keep[unit]].tolist()) for axis, (unit, index) in self.axes.items()}
         return {
             count: sum(

@@ -15,7 +15,7 @@ it. Only `trace_units` calls this.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from torch import nn
 
 from pruning.structure.change import change
 from pruning.structure.copies import copy_model, map_tensors, tensors_in
+from pruning.structure.dry import NormShapes
 from pruning.structure.layout import Bools, Layout
 from pruning.structure.modes import training_fault
 from pruning.structure.reasons import RANDOM, UNSEEN, Reason, failing
@@ -33,23 +34,33 @@ from pruning.structure.sensitivity import seen_units
 from pruning.structure.shrink import shrink
 from pruning.structure.units import Units
 
-_DRAWS = 8
+_DRAWS, _FEW = 8, 16
 
 
-def refute(dense: nn.Module, args: tuple[Any, ...], units: Units) -> dict[str, Reason]:
+def refute(
+    dense: nn.Module, args: tuple[Any, ...], units: Units, anew: Callable[[], nn.Module]
+) -> dict[str, Reason]:
     """Group name -> what goes wrong when its units are removed; empty if the trace is right.
 
     Args:
-        dense: a scrambled copy on the CPU; as before afterwards.
+        dense: a scrambled copy on the CPU; used up, as one more would take as much memory.
         args: arguments of its forward.
+        anew: makes another one that is the same, which is wanted if something goes wrong.
     """
-    guilty = _Proof(dense, args, units).guilty()
+    guilty = _Proof(dense, args, units, anew).guilty()
     return {units.layout.names[group]: why for group, why in guilty.items()}
 
 
 class _Proof:
-    def __init__(self, dense: nn.Module, args: tuple[Any, ...], units: Units) -> None:
-        self._dense, self._args, self._units = dense, args, units
+    def __init__(
+        self,
+        dense: nn.Module,
+        args: tuple[Any, ...],
+        units: Units,
+        anew: Callable[[], nn.Module],
+    ) -> None:
+        self._fresh: nn.Module | None = dense
+        self._args, self._units, self._anew = args, units, anew
         self._cut = {s.tensor for group in units.groups for s in group.slices}
         self._proven: tuple[nn.Module, Bools]
 
@@ -67,37 +78,43 @@ class _Proof:
     def _blame(self, chosen: Sequence[int], why: Reason, step: int) -> dict[int, Reason]:
         """The groups among the chosen that fail, found by halving; all, if only together.
 
-        Most networks have no guilty group and need no more than the first trial.
+        Most networks have no guilty group and need no more than the first trial. Others have one in
+        every block, so that a few are soon looked at one by one.
         """
         half = len(chosen) // 2
-        found: dict[int, Reason] = {}
-        for part in (chosen[:half], chosen[half:]) if half else ():
-            if its_own := self._fault(part, step):
-                found |= self._blame(part, *its_own)
-        return found or dict.fromkeys(chosen, why)
+        alone = [[group] for group in chosen] if 1 < len(chosen) <= _FEW else []
+        for parts in (alone, [chosen[:half], chosen[half:]] if half else []):
+            found: dict[int, Reason] = {}
+            for part in parts:
+                if its_own := self._fault(part, step):
+                    found |= self._blame(part, *its_own)
+            if found:
+                return found
+        return dict.fromkeys(chosen, why)
 
     def _fault(self, chosen: Sequence[int], last: int = 2) -> tuple[Reason, int] | None:
         """What goes wrong when units of the chosen groups are removed, and at which step.
 
-        Step -1 only looks whether the shapes fit, which costs next to nothing: where the widths of
-        a network are fixed in its code many groups fail so, and each is found by some trials. Steps
-        0 and 1 remove some, step 2 trains.
+        Steps 0 and 1 remove some, step 2 trains. What fails at step 0 may do so by its shapes
+        alone, and step -1 looks at no more, which costs little: where the widths of a network are
+        fixed in its code many groups fail so, and each is found by some trials.
         """
-        if self._runs_dry and (fault := self._dry_fault(chosen)):
-            return fault, -1
         if last < 0:
-            return None
-        small = copy_model(self._dense, lambda t: t)
+            return (dry, -1) if (dry := self._dry_fault(chosen)) else None
+        shared, small = self._fresh is None, self._fresh or copy_model(self._dense, lambda t: t)
+        self._fresh = None
         alive = np.ones(self._units.layout.total, dtype=np.bool_)
         for step, keep in enumerate(_patterns(self._units.layout, chosen)[: last + 1]):
             try:
                 if step:
                     scramble(small, self._args, step, self._cut)
-                fault = change(small, self._args, self._units, alive, keep)
+                fault = change(small, self._args, self._units, alive, keep, shared and not step)
             except Exception as error:
                 fault = failing(error)
             if fault:
-                return fault, step
+                del small
+                dry = None if step else self._dry_fault(chosen)
+                return (dry, -1) if dry else (fault, step)
             alive = keep
         self._proven = small, alive
         if last < 2 or not (fault := training_fault(small, self._args, self._cut)):
@@ -105,22 +122,28 @@ class _Proof:
         return (fault, 2) if self._trains else None
 
     def _dry_fault(self, chosen: Sequence[int]) -> Reason | None:
+        if not self._runs_dry:
+            return None
         bare = copy_model(self._dense, lambda t: torch.empty_like(t, device="meta"))
         keep = _patterns(self._units.layout, chosen)[0]
         try:
             shrink(bare, None, self._units, keep | True, keep)
-            with torch.no_grad():
+            with torch.no_grad(), NormShapes():  # type: ignore[no-untyped-call]
                 bare(*_on_meta(self._args))
         except Exception as error:
             return failing(error)
         return None
 
     @cached_property
+    def _dense(self) -> nn.Module:
+        return self._anew()
+
+    @cached_property
     def _runs_dry(self) -> bool:
         """Whether the dense network runs without numbers."""
         try:
-            with torch.no_grad():
-                bare = copy_model(self._dense, lambda t: torch.empty_like(t, device="meta"))
+            bare = copy_model(self._dense, lambda t: torch.empty_like(t, device="meta"))
+            with torch.no_grad(), NormShapes():  # type: ignore[no-untyped-call]
                 bare(*_on_meta(self._args))
         except Exception:  # a user's model may look at values
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -80,7 +81,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return call.run(*args, **kwargs)
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Call:
-        named = _bound(func._schema, args, kwargs)
+        named = _bound(func, args, kwargs)
         name = func._schema.name.partition("::")[2].rstrip("_")
         return Call(name, named, [], self.ledger, self.ledger.running[-1], func)
 
@@ -89,7 +90,7 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         changed = func._schema.is_mutable
         if torch.Tag.inplace_view in func.tags:
             return
-        if call.given and not memory.is_weight(call.given[0]):
+        if self.ledger.learns and call.given and not memory.is_weight(call.given[0]):
             self.ledger.grids.extend(grids(call))
         if not changed and not any(memory.is_new(one, call.given) for one in call.outs):
             return
@@ -106,14 +107,15 @@ class Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory.write(call.out, handle(call))
 
 
-def _bound(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _bound(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments by name, in torch's order: it leaves out those that are as by default."""
-    named = dict(zip((one.name for one in schema.arguments), args, strict=False)) | dict(kwargs)
-    return {
-        one.name: named.get(one.name, one.default_value)
-        for one in schema.arguments
-        if one.name in named or one.has_default_value()
-    }
+    named = _defaults(func)
+    return named | dict(zip(named, args, strict=False)) | dict(kwargs)
+
+
+@cache
+def _defaults(func: Any) -> dict[str, Any]:
+    return {one.name: one.default_value for one in func._schema.arguments}
 
 
 @contextmanager

@@ -50,6 +50,8 @@ class Ledger:
         sized: modules whose code takes the width of one tensor for that of another.
     """
 
+    learns = True
+
     def __init__(
         self, tensors: dict[str, Tensor], columns: Callable[[str], bool] | None = None
     ) -> None:
@@ -127,6 +129,24 @@ class Ledger:
             for k, axis in enumerate(self.axes[low : high + 1], low)
             if np.searchsorted(found, self._firsts[k]) < np.searchsorted(found, self._firsts[k + 1])
         ]
+
+
+class Onlooker(Ledger):
+    """Knows where marks lie, and forgets what else it is told: rules take time to tell."""
+
+    learns = False
+
+    def tie(self, one: Layer, other: Layer) -> None:
+        pass
+
+    def taint(self, layers: Iterable[Layer], reason: Reason) -> None:
+        pass
+
+    def take_together(self, layers: Iterable[Layer]) -> None:
+        pass
+
+    def play(self, layer: Layer, role: Role) -> None:
+        pass
 
 
 def nodes(layer: Layer) -> Ints:

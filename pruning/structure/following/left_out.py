@@ -23,7 +23,7 @@ from pruning.structure.following.attention import ATTENTION
 from pruning.structure.following.call import Call
 from pruning.structure.following.follow import Follower, entered
 from pruning.structure.following.layers import CONVOLUTIONS
-from pruning.structure.following.ledger import Ledger
+from pruning.structure.following.ledger import Ledger, Onlooker
 from pruning.structure.following.marks import Layer, narrow, varies
 from pruning.structure.following.norms import BATCH
 from pruning.structure.following.numbers import Number, Owned, Owner, Size
@@ -43,7 +43,7 @@ def left_out(
     cuts: tensor -> dimension -> what stays. numbers: what those of the model's code are then.
     """
     tensors = named_tensors(model)
-    ledger = Ledger(tensors, lambda _: True)  # what is gone of a head does not take all of it
+    ledger = Onlooker(tensors, lambda _: True)  # what is gone of a head does not take all of it
     gone = torch.zeros(len(ledger.ties) + 1, dtype=torch.bool)
     for name, cut in cuts.items():
         for dim, stay in cut.items():

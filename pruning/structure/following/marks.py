@@ -31,7 +31,7 @@ class Memory:
     def __init__(self, leaves: Sequence[tuple[Tensor, Sequence[int]]]) -> None:
         # held, so that no other storage gets their addresses
         self._leaves = {_key(tensor): (tensor, firsts) for tensor, firsts in leaves}
-        self._layers: dict[int, tuple[StorageWeakRef, list[Tensor]]] = {}
+        self._layers: dict[int, _Written] = {}
         self._weights: dict[int, StorageWeakRef | None] = dict.fromkeys(self._leaves)
 
     def layers(self, tensor: Tensor) -> list[Layer]:
@@ -39,10 +39,8 @@ class Memory:
         key = _key(tensor)
         if key in self._leaves and key not in self._layers:
             return self._of_leaf(tensor)
-        _, held = self._layers.get(key, (None, ()))
-        shape, strides, offset = tensor.shape, tensor.stride(), tensor.storage_offset()
-        seen = (narrow(flat.as_strided(shape, strides, offset)) for flat in held)
-        return [layer.clone() for layer in seen if layer.numel() > 1 or bool(layer.any())]
+        written = self._layers.get(key)
+        return written.seen_by(tensor) if written else []
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether it may have marks."""
@@ -61,19 +59,12 @@ class Memory:
     def write(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
         """Marks of a tensor that was just made or changed; of what shares its storage, too."""
         key = _key(tensor)
-        size = tensor.untyped_storage().nbytes() // tensor.element_size()
-        _, held = self._layers.get(key, (None, []))
-        if not layers and not held:
-            return
-        held = [*held, *(torch.zeros(size, dtype=torch.int32) for _ in layers[len(held) :])]
-        for k, flat in enumerate(held):
-            place = flat.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
-            if k < len(layers):
-                place.copy_(layers[k].expand(tensor.shape))
-            else:
-                place.zero_()
-        self._layers[key] = _weak(tensor), held
-        self._forget()
+        known = self._layers.get(key)
+        if known is not None and not _is_whole(tensor):
+            known.write(tensor, layers)
+        elif layers or known is not None:
+            self._layers[key] = _Written(tensor, layers)
+            self._forget()
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether it is a parameter or buffer, a part of one, or computed from those alone."""
@@ -89,7 +80,7 @@ class Memory:
         return all(_key(one) != key for one in given)
 
     def _forget(self) -> None:
-        for key in [key for key, (storage, _) in self._layers.items() if _expired(storage)]:
+        for key in [key for key, one in self._layers.items() if _expired(one.storage)]:
             del self._layers[key]
         for key in [key for key, storage in self._weights.items() if storage and _expired(storage)]:
             del self._weights[key]
@@ -119,14 +110,69 @@ class Memory:
         return [layer for layer in found if layer.numel() > 1]
 
 
+class _Written:
+    """The marks of one storage.
+
+    They lie beside it entry by entry only once they are read, or written, otherwise than they were
+    written first: most tensors are read as they were made.
+    """
+
+    def __init__(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
+        self.storage = _weak(tensor)
+        self._size = tensor.untyped_storage().nbytes() // tensor.element_size()
+        self._flat: list[Tensor] = []
+        self._place: _Geometry | None = None
+        self._whole: list[Layer] = []
+        if _is_whole(tensor):
+            self._place = _geometry(tensor)
+            self._whole = [layer.int().expand(tensor.shape) for layer in layers]
+        else:
+            self.write(tensor, layers)
+
+    def seen_by(self, tensor: Tensor) -> list[Layer]:
+        """The marks of a tensor that lies in this storage."""
+        place = _geometry(tensor)
+        if place == self._place:
+            found = self._whole = [narrow(layer) for layer in self._whole]
+        else:
+            self._lay_out()
+            found = [narrow(flat.as_strided(*place)).clone() for flat in self._flat]
+        return [layer for layer in found if layer.numel() > 1 or bool(layer.any())]
+
+    def write(self, tensor: Tensor, layers: Sequence[Layer]) -> None:
+        """Those of a tensor that lies in it."""
+        self._lay_out()
+        self._place, self._whole = None, []
+        self._flat += [self._none() for _ in layers[len(self._flat) :]]
+        for k, flat in enumerate(self._flat):
+            entries = flat.as_strided(*_geometry(tensor))
+            if k < len(layers):
+                entries.copy_(layers[k].expand(tensor.shape))
+            else:
+                entries.zero_()
+
+    def _lay_out(self) -> None:
+        if self._place and not self._flat:
+            self._flat = [self._none() for _ in self._whole]
+            for flat, layer in zip(self._flat, self._whole, strict=True):
+                flat.as_strided(*self._place).copy_(layer.expand(self._place[0]))
+
+    def _none(self) -> Tensor:
+        return torch.zeros(self._size, dtype=torch.int32)
+
+
 def narrow(layer: Layer) -> Layer:
     """With one entry along each dimension along which the marks are the same."""
     for dim, size in enumerate(layer.shape):
-        if size > 1:
-            first = layer.narrow(dim, 0, 1)
-            if layer.stride(dim) == 0 or bool((layer == first).all()):
-                layer = first
+        if size > 1 and (layer.stride(dim) == 0 or _is_even(layer, dim)):
+            layer = layer.narrow(dim, 0, 1)
     return layer
+
+
+def _is_even(layer: Layer, dim: int) -> bool:
+    """Whether the marks are the same all along a dimension."""
+    rest = layer.shape[dim] - 1
+    return torch.equal(layer.narrow(dim, 1, rest), layer.narrow(dim, 0, rest))
 
 
 def varies(layer: Layer) -> frozenset[int]:
@@ -142,13 +188,24 @@ def lies_along(layer: Layer, dim: int, size: int) -> bool:
 
 def pairs(one: Layer, other: Layer) -> Tensor:
     """The marks that stand at the same place, each pair once: int64 [2, pairs]."""
-    shape = [max(sizes) for sizes in zip(one.shape, other.shape, strict=True)]
-    one, other = one.expand(shape), other.expand(shape)
-    both = torch.stack([one.reshape(-1), other.reshape(-1)])
-    both = both[:, (both != 0).all(0)]
     # as one number a pair, the first mark in its upper half: unique over columns is slow
-    packed = torch.unique(both[0].long() << 32 | both[1].long())
-    return torch.stack([packed >> 32, packed & 0xFFFFFFFF])
+    packed = torch.unique(one.long() << 32 | other.long())
+    both = torch.stack([packed >> 32, packed & 0xFFFFFFFF])
+    return both[:, both.all(0)]
+
+
+_Geometry = tuple[torch.Size, tuple[int, ...], int]
+"""Shape, strides and offset."""
+
+
+def _geometry(tensor: Tensor) -> _Geometry:
+    return tensor.shape, tensor.stride(), int(tensor.storage_offset())
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether it is all of its storage, each entry once."""
+    size = tensor.numel() * tensor.element_size()
+    return tensor.is_contiguous() and 0 < size == tensor.untyped_storage().nbytes()
 
 
 def _key(tensor: Tensor) -> int:

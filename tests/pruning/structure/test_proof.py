@@ -12,8 +12,9 @@ from networks import conv_bn
 from torch import Tensor, nn
 
 from pruning.structure import Network, UntraceableError, trace_units
+from pruning.structure.dry import NormShapes
 from pruning.structure.layer_outputs import LayerOutputs, Place
-from pruning.structure.scramble import scrambled_copy
+from pruning.structure.scramble import drawn_copy, scrambled_copy
 from pruning.structure.trace import find_units
 
 EVERY = int(os.environ.get("EARLYPRUNE_EVERY", "40"))
@@ -183,6 +184,21 @@ def test_activations_stay_of_order_one() -> None:
         assert len(sizes) > 100
         assert min(sizes) > 0.01
         assert max(sizes) < 100
+
+
+def test_no_two_channels_are_drawn_alike() -> None:
+    weight = next(drawn_copy(nn.Linear(300, 1000), torch.float64).parameters())
+    assert weight.unique().numel() < weight.numel()
+    assert weight.unique(dim=0).shape == weight.unique(dim=1).shape == weight.shape
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.LayerNorm])
+def test_norms_without_numbers_say_what_does_not_fit(norm: Callable[[int], nn.Module]) -> None:
+    layer, given = norm(8).eval().to("meta"), torch.empty(2, 8, device="meta")
+    with torch.no_grad(), NormShapes():  # type: ignore[no-untyped-call]
+        assert layer(given).shape == given.shape
+        with pytest.raises(RuntimeError):
+            layer(given[:, :7])
 
 
 @pytest.mark.parametrize(
