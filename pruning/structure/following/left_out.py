@@ -3,7 +3,8 @@
 Zeros where units are read say what a network is without them, as long as each is read by itself. A
 LayerNorm takes them together: of zeros it would make other statistics than of nothing. So the dense
 network that a smaller one has to equal computes these over the units that are left alone, place by
-place where they lie. This is a definition, as for a masked norm; that the smaller network does
+place where they lie, and where its code computes with a width, as attention that scales by it, with
+what is left of that. This is a definition, as for a masked norm; that the smaller network does
 compute it is what the proof shows.
 """
 
