@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.trained import trainings
-from sweeps.results.rows import METRICS, Row
+from sweeps.results.rows import METRICS, TIMES, Row
 
 if TYPE_CHECKING:  # it loads torch
     from sweeps.storage.store import Store
-
-TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
 
 
 def facts(store: Store, name: str) -> list[dict[str, Any]]:
@@ -50,7 +48,7 @@ def runs(uri: str, sweep: str, rows: Sequence[Row], last: int) -> tuple[int, int
         whole = (
             run is not None
             and run.info.status == "FINISHED"
-            and all(run.data.metrics.get(n) == row[n] for n in set(METRICS) - TIMES)
+            and all(run.data.metrics.get(n) == row[n] for n in {*METRICS} - {*TIMES})
             and sorted({point.step for point in points}) == list(range(1, last + 1))
             and len({(point.step, point.value) for point in points}) == last
         )

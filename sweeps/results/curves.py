@@ -49,7 +49,9 @@ def course(epochs: Sequence[Stored], rider: Rider) -> list[Point]:
 def outcome(epochs: Sequence[Stored], rider: Rider) -> dict[str, Any]:
     """How a trial that has ended went: ``status``, ``reason``, and its figures in ``summary``.
 
-    gpu_hours: what it would have cost alone. gpu_hours_spent: what was charged to it.
+    gpu_hours: what it would have cost alone, by its own epochs; the sweep prices them at its end
+    (``prices``). wall_seconds: that its epochs took, with all that was done in them for others.
+    gpu_hours_spent: what was charged to it.
     """
     spent = sum(stored.charges.get(rider.key, 0.0) for stored in epochs) / 3600
     if rider.state.failure is not None:
@@ -63,5 +65,6 @@ def outcome(epochs: Sequence[Stored], rider: Rider) -> dict[str, Any]:
         rider.trunk.task.measured if rider.trunk.task else ACCURACY,
     )
     hours = course(epochs, rider)[-1]["gpu_hours"]
-    summary |= {"gpu_hours": hours, "gpu_hours_spent": spent}
+    wall = sum(stored.wall for stored in epochs)
+    summary |= {"wall_seconds": wall, "gpu_hours": hours, "gpu_hours_spent": spent}
     return {"status": "finished", "reason": "", "summary": summary}

@@ -15,7 +15,7 @@ import numpy as np
 from sweeps.results.quality import ACCURACY, Metrics
 
 _OF_NETWORKS = "sparsity unit_sparsity weight_sparsity params macs".split()
-_OF_TIME = "train_seconds probe_seconds decide_seconds gpu_hours gpu_hours_spent".split()
+TIMES = "train_seconds probe_seconds decide_seconds wall_seconds gpu_hours gpu_hours_spent".split()
 
 
 def _judged(metrics: Metrics) -> list[str]:
@@ -31,7 +31,7 @@ def columns(metrics: Metrics = ACCURACY) -> list[str]:
 
 def figures(metrics: Metrics = ACCURACY) -> list[str]:
     """The columns that are figures."""
-    return [*_OF_NETWORKS, "train_flops", *_judged(metrics), *_OF_TIME]
+    return [*_OF_NETWORKS, "train_flops", *_judged(metrics), *TIMES]
 
 
 def objectives(metrics: Metrics = ACCURACY) -> list[str]:

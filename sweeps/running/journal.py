@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeps.file.trials import TrialSpec
 from sweeps.results.curves import Point, course, outcome
+from sweeps.results.prices import Bill, Prices
 from sweeps.results.rows import figures as figures_of
 from sweeps.running.progress import Display
 from sweeps.sharing.library import Gone, Library
@@ -45,6 +46,8 @@ class Journal:
         self._open: set[str] = set()
         self._sent: dict[str, int] = {}  # the last epoch sent, by key, the stalest first
         self._began, self._sending = time.monotonic(), 0.0
+        self._prices = Prices()
+        self._bills: list[tuple[Rider, Bill, dict[str, Any]]] = []
 
     def heard(self, report: Report | None, riders: Mapping[str, Rider]) -> None:
         """A branch's report has been taken in."""
@@ -66,10 +69,24 @@ class Journal:
         # Only replayed, what is stored of it stands, and no time of day changes.
         if rider.state != rider.remembered or rider.state.failure is not None:
             self._keep(rider, result)
+        elif known := self.library.store.trial(rider.key):
+            result = known | {"reason": result["reason"]}
         self._sent.pop(rider.key, None)
         points = course(epochs, rider) if rider.finished else []
+        if rider.finished:
+            bill = self._prices.bill(rider, self.library.owners(rider), epochs)
+            self._bills.append((rider, bill, result))
         self.final(spec, result, points, rider.state.trace)
         return result
+
+    def settle(self) -> None:
+        """The sweep has ended, and what an epoch of each shape takes is known: tell who differs."""
+        priced = self._prices.hours(bill for _, bill, _ in self._bills)
+        for (rider, _, result), hours in zip(self._bills, priced, strict=True):
+            if hours != result["summary"]["gpu_hours"]:
+                settled = {**result, "summary": {**result["summary"], "gpu_hours": hours}}
+                self._keep(rider, settled)
+                self.final(self.trials[rider.key], settled, [])
 
     def paused(self, rider: Rider) -> None:
         """A rider rests: the search thinks others better; it may be called back."""

@@ -118,6 +118,7 @@ def _run(
             driver.start(trials)
             if mode.train:
                 _train(sweep, driver)
+            driver.journal.settle()
             if driver.searcher:
                 driver.searcher.close()
         rows = read_rows(store, name)

@@ -111,7 +111,8 @@ class Ride:
     measure: on this path, whoever rides it, until an epoch: policies that come later need none of
     it again.
     devices: that it holds; each second of each is charged to a rider. careful: leave a note of who
-    decides after the first epoch, as that may have ended a process before. clock: seconds.
+    decides after the first epoch, as that may have ended a process before. clock: the seconds that
+    the devices work (``clock_of``).
     Raises Gone where the store no longer has what the riders have seen.
     """
 
@@ -250,7 +251,7 @@ class Ride:
 
     def _train(self, training: Training, path: str) -> None:
         """Train an epoch of a path; let those decide who ride it; store what it left behind."""
-        begins = training.epoch_number < 0
+        began_at, begins = time.perf_counter(), training.epoch_number < 0
         probes = self._probes(training.epoch_number + 1)
         training.watch(list(probes.values()))
         record = training.begin() if begins else training.epoch()
@@ -278,9 +279,11 @@ class Ride:
         seconds = {**record.seconds, "snapshot": self.clock() - began}
         now = self.clock()
         spent, self._mark = now - self._mark, now
-        seconds["other"] = spent - sum(seconds.values()) - sum(decided.values())
+        rest = spent - sum(seconds.values()) - sum(decided.values())
+        seconds["other"] = max(0.0, rest)  # of several processes, each has worked its own seconds
         charges = charge(paying, seconds, decided, self.devices)
-        fresh = replace(fresh, record=replace(record, seconds=seconds), charges=charges)
+        wall = time.perf_counter() - began_at
+        fresh = replace(fresh, record=replace(record, seconds=seconds), charges=charges, wall=wall)
         stored = before.again(fresh) if before else fresh
         self.store.write_record(path, stored)
         self._report.epochs.append((path, stored.figures()))
@@ -302,7 +305,7 @@ class Ride:
             began = self.clock()
             if self.careful:
                 self.store.note_decider(self.path, rider.key)
-            rider.decide(epoch, history, self.store.fork)
+            rider.decide(epoch, history, self.store.fork, self.clock)
             took[rider.key] = self.clock() - began
         if self.careful and deciding:
             # It was opened at the last record, and policies are pure: who ended the worker there

@@ -181,7 +181,13 @@ class Rider:
             if turn.epoch == epoch:
                 self._turn(turn)
 
-    def decide(self, epoch: int, history: History, fork: Fork) -> None:
+    def decide(
+        self,
+        epoch: int,
+        history: History,
+        fork: Fork,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """Decide on what is known after this epoch: stay, or turn onto a path of its own.
 
         After the last epoch nothing is asked, only the indicator is noted, while it still measures.
@@ -192,13 +198,13 @@ class Rider:
             self.state.failure = history.last.diverged
             return
         last = epoch >= self.epochs
-        began = time.perf_counter()
+        began = clock()
         if self._reference:
             history = replace(history, reference=self._reference)
         try:
             with contained():
                 action = None if last else decided(self.policy.decide(history))
-                seconds = time.perf_counter() - began
+                seconds = clock() - began
                 indicator = self._indicator(history) if self.asks(epoch) else None
         except Exception as error:
             return self._fail(self.state, error, f"after epoch {epoch}")

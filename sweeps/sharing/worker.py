@@ -84,6 +84,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     def _open(self) -> Ride:
         import torch
 
+        from pruning.meter import clock_of
         from pruning.names import import_from
         from pruning.parallel.team import Team
         from pruning.policies.registry import policy
@@ -127,4 +128,5 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             order["devices"],
             order["careful"],
             order["marks"],
+            clock_of(torch.device(self.team.device)) if self.team.count == 1 else time.perf_counter,
         )

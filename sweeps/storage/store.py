@@ -89,7 +89,8 @@ class Stored:
     charges: device-seconds by trial, their sum is all that the devices did for it. devices: that
     trained it. measured: the keys of the probes that were asked for. trained: how often it was
     trained (again only where something was lost or not measured). layout: of the dense network,
-    class_names: what its outputs stand for; both with the untrained network's record.
+    class_names: what its outputs stand for; both with the untrained network's record. wall: seconds
+    that passed, whoever else used the devices.
     """
 
     record: Record
@@ -99,6 +100,7 @@ class Stored:
     trained: int = 1
     layout: Layout | None = None
     class_names: tuple[str, ...] | None = None
+    wall: float = 0.0
 
     def figures(self) -> Stored:
         """This without its arrays."""
@@ -138,6 +140,7 @@ class Stored:
             "test": dict(record.test),
             "costs": dict(record.costs),
             "seconds": dict(record.seconds),
+            "wall": self.wall,
         }
 
     @classmethod
@@ -153,6 +156,7 @@ class Stored:
             data["trained"],
             Layout.from_json(data["layout"]) if data["layout"] else None,
             tuple(data["class_names"]) if "class_names" in data else None,
+            data.get("wall", 0.0),
         )
 
     def to_bytes(self) -> bytes:

@@ -15,7 +15,7 @@ from pruning import History, Policy, Prune
 from pruning.policies.registry import policy
 from pruning.training.trial import Trial
 from sweeps.file.sweep import Sweep
-from sweeps.results.rows import METRICS
+from sweeps.results.rows import METRICS, TIMES
 from sweeps.running import preflight
 from sweeps.running.run import Mode, Outcome, run
 from sweeps.storage.store import Store
@@ -51,8 +51,7 @@ def swept(folder: Path, mode: Mode | None = None, **fields: Any) -> Outcome:
 
 
 def figures(row: dict[str, Any]) -> dict[str, Any]:
-    times = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
-    return {name: row[name] for name in METRICS if name not in times}
+    return {name: row[name] for name in METRICS if name not in TIMES}
 
 
 @pytest.mark.parametrize("independent", [False, True])

@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 from sweeping import Sweeping, check_study, patient, results, studied, tracked
 
 from benchmarks.chaos.postgres import Postgres
+from sweeps.results.rows import TIMES
 
 pytestmark = pytest.mark.timeout(900)
 
-TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
 EPOCHS = 6
 SWEEP: dict[str, Any] = {
     "name": "one",
