@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -55,10 +55,14 @@ class Prices:
         each = zip(rider.state.decided, epochs, strict=False)
         return Bill(found, sum(took * one.devices for (took, _), one in each) / 3600)
 
-    def hours(self, bills: Iterable[Bill]) -> list[float]:
-        """Device-hours of each."""
-        each = {item: median(spent) * item[2] / 3600 for item, spent in self._spent.items()}
-        return [
-            bill.decided + sum(count * each[item] for item, count in sorted(bill.items.items()))
-            for bill in bills
-        ]
+    def figures(self, bills: Iterable[Bill]) -> Iterator[dict[str, float]]:
+        """The results' columns of time of each: seconds by section, and device-hours of all."""
+        each = {item: median(spent) for item, spent in self._spent.items()}
+        for bill in bills:
+            parts = {item: count * each[item] for item, count in sorted(bill.items.items())}
+            probes = sum(spent for item, spent in parts.items() if item[1].startswith("probe:"))
+            yield {
+                "train_seconds": sum(spent for item, spent in parts.items() if item[1] == "train"),
+                "probe_seconds": probes,
+                "gpu_hours": bill.decided + sum(spent * i[2] for i, spent in parts.items()) / 3600,
+            }

@@ -81,10 +81,11 @@ class Journal:
 
     def settle(self) -> None:
         """The sweep has ended, and what an epoch of each shape takes is known: tell who differs."""
-        priced = self._prices.hours(bill for _, bill, _ in self._bills)
-        for (rider, _, result), hours in zip(self._bills, priced, strict=True):
-            if hours != result["summary"]["gpu_hours"]:
-                settled = {**result, "summary": {**result["summary"], "gpu_hours": hours}}
+        priced = self._prices.figures(bill for _, bill, _ in self._bills)
+        for (rider, _, result), figures in zip(self._bills, priced, strict=True):
+            summary = {**result["summary"], **figures}
+            if summary != result["summary"]:
+                settled = {**result, "summary": summary}
                 self._keep(rider, settled)
                 self.final(self.trials[rider.key], settled, [])
 

@@ -9,10 +9,17 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pruning.history import Record
+from pruning.policies import Dense
+from pruning.training.task import Task
 from sweeps.judging.table import mark_pareto
+from sweeps.results.prices import Prices
 from sweeps.results.rows import COLUMNS, Row, count_warnings, row, to_csv, to_json
+from sweeps.sharing.rider import Rider
+from sweeps.storage.store import Origin, Stored
 
 BOTH = {"val_accuracy": "max", "gpu_hours": "min"}
 
@@ -68,3 +75,21 @@ def test_warnings_are_counted_by_trial() -> None:
 def test_no_or_one_trial(count: int) -> None:
     rows = [finished(0.5, seed, 0.9, 1.0) for seed in itertools.repeat(0, count)]
     assert [found["pareto"] for found in mark_pareto(rows, BOTH)] == [True] * count
+
+
+def test_epochs_of_a_shape_have_one_price() -> None:
+    """Of three epochs one was disturbed; of the other shape there is one."""
+    wide, narrow = {"params": 4, "macs": 8, "units": 2, "masked": 0}, {"params": 2, "macs": 4}
+    took = [(wide, 1.0), (wide, 9.0), (wide, 2.0), ({**wide, **narrow}, 0.5)]
+    task = Task.parse({"model": "small_cnn", "data": "digits", "epochs": 4})
+    rider = Rider("one", Dense(), Origin(task, 0), 4, 0)
+    rider.state.decided = [(0.25, None)] * len(took)
+    epochs = [
+        Stored(Record(k, np.ones(2, np.bool_), {}, costs=costs, seconds={"train": s, "other": 5}))
+        for k, (costs, s) in enumerate(took)
+    ]
+    prices = Prices()
+    for _ in range(2):  # an epoch that others ride as well counts once
+        bill = prices.bill(rider, [("path", k) for k in range(4)], epochs)
+    (figures,) = prices.figures([bill])
+    assert figures == {"train_seconds": 6.5, "probe_seconds": 0, "gpu_hours": 7.5 / 3600}

@@ -17,7 +17,7 @@ from sweep_files import SMALL, changed
 from pruning.training.trial import Trial
 from sweeps.file.sweep import Sweep
 from sweeps.judging.table import read_rows
-from sweeps.results.rows import COLUMNS, METRICS, Row
+from sweeps.results.rows import COLUMNS, METRICS, TIMES, Row
 from sweeps.running.run import Mode, Outcome, run
 from sweeps.sharing import conductor
 from sweeps.sharing.library import Library
@@ -47,7 +47,6 @@ class Dies(Policy):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 '''
-TIMES = {"train_seconds", "probe_seconds", "decide_seconds", "gpu_hours", "gpu_hours_spent"}
 
 
 @pytest.fixture(scope="module")
