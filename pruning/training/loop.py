@@ -30,6 +30,7 @@ from pruning.training.average import Average
 from pruning.training.batches import WHOLE, Batch, Batches, Share
 from pruning.training.chance import chance
 from pruning.training.data import Data, load
+from pruning.training.memory_format import channels_last
 from pruning.training.objective import Objective, scalar
 from pruning.training.outputs import main_output
 from pruning.training.task import Task
@@ -73,7 +74,9 @@ class Training:
         _warm_up()  # before the clock runs: the process's cost, not this trial's
         with self.meter.section("startup"):
             model = open_model(task, self.data, seed).to(self.device)
-            if task.channels_last:
+            auto = task.channels_last == "auto"
+            self._last = channels_last(model, self.data.shape) if auto else task.channels_last
+            if self._last:
                 model = model.to(memory_format=torch.channels_last)
             self.optimizers = _optimizers(task, model)
             self.pruner = Pruner(
@@ -214,7 +217,7 @@ class Training:
     def _output(self, batch: Batch) -> tuple[Any, Tensor]:
         """What the model returns for a batch, and its targets."""
         x, y = (part.to(self.device, non_blocking=True) for part in batch)
-        if self.task.channels_last and x.ndim == 4:
+        if self._last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with self._autocast():
             return self.model(x), y

@@ -44,7 +44,8 @@ class Task(Settings):
     loss, metrics: what the training brings down, and what its networks are judged by, the first
     metric above all; by default accuracy, of mse the mse, of one's own loss the loss itself.
     epochs: length of the training. batch_size: samples a step; an incomplete last batch is dropped.
-    precision: ``bf16`` computes under autocast. channels_last: memory layout of pictures.
+    precision: ``bf16`` computes under autocast. channels_last: memory layout of pictures; ``auto``
+    has it wherever a network of convolutions takes it.
     deterministic: the same bits every time, where the device can. sample_batches: of so many
     batches of the first epoch is the sample that probes measure on beside training: gradients of
     the untrained network, likelihoods. protect: names of layers that are never pruned.
@@ -65,7 +66,7 @@ class Task(Settings):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: Annotated[Augment, _named("transform")] = Augment()
     precision: Literal["float32", "bf16"] = "float32"
-    channels_last: bool = False
+    channels_last: bool | Literal["auto"] = False
     deterministic: bool = True
     sample_batches: Annotated[int, Field(ge=1)] = 8
     protect: tuple[str, ...] = ()

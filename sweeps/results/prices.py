@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ class Prices:
 
     def __init__(self) -> None:
         self._spent: defaultdict[Item, array[float]] = defaultdict(lambda: array("d"))
-        self._seen: set[Place] = set()
+        self._seen: dict[Place, Collection[str]] = {}
 
     def bill(self, rider: Rider, places: Iterable[Place], epochs: Sequence[Stored]) -> Bill:
         """What a trial alone would have had; its epochs set prices, too."""
@@ -48,10 +48,9 @@ class Prices:
             shape = tuple(record.costs[name] for name in ("params", "macs", "units", "masked"))
             items = {name: (task, name, stored.devices, shape) for name in record.seconds}
             found.update(items[name] for name in own_seconds(record, rider.sections))
-            if place not in self._seen:
-                self._seen.add(place)
-                for name, seconds in record.seconds.items():
-                    self._spent[items[name]].append(seconds)
+            for name in items.keys() - self._seen.get(place, ()):
+                self._spent[items[name]].append(record.seconds[name])
+            self._seen[place] = tuple(items)
         each = zip(rider.state.decided, epochs, strict=False)
         return Bill(found, sum(took * one.devices for (took, _), one in each) / 3600)
 
