@@ -1,4 +1,4 @@
-"""The public names: ``load``, ``load_network``, and those of ``pruning`` (Pruner, Policy, ...).
+"""The public names: ``load``, ``load_network``, ``read_card``, and those of ``pruning``.
 
 Nothing heavy is imported before one of them is used.
 """
@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pruning.export import load_network as load_network
+    from pruning.export import read_card as read_card
     from pruning.public import *
 
-__all__ = ["load", "load_network", *pruning.__all__]
+_OF_EXPORT = ("load_network", "read_card")
+__all__ = ["load", *_OF_EXPORT, *pruning.__all__]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "load_network":
-        from pruning.export import load_network
+    if name in _OF_EXPORT:
+        from pruning import export
 
-        return load_network
+        return getattr(export, name)
     return getattr(pruning, name)
 
 

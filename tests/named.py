@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from pkgutil import resolve_name
 
 import typer
 
@@ -16,6 +17,8 @@ STUDIES = {"benchmarks.fidelity": FIDELITY, "benchmarks.speed": SPEED}
 
 _DEFINED = re.compile(r"`([A-Z]\w*\.\w+|[A-Z][A-Z_]+)`")
 _CODE = re.compile(r"^ *```sh\n(.*?)^ *```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+_DOTTED = re.compile(r"`((?:earlyprune|pruning)(?:\.\w+)+)[`(]")
+_FILES = (".json", ".py")
 _COMMAND = re.compile(r"(?:^|[\s/])earlyprune ([a-z]\w*)(?: ([a-z]\w*))?")
 _STUDY = re.compile(r"-m (benchmarks\.\w+) ([a-z][\w-]*)")
 
@@ -26,6 +29,16 @@ def undefined(text: str, sources: Iterable[str]) -> Iterator[str]:
     for name in dict.fromkeys(_DEFINED.findall(text)):
         if name not in known:
             yield f"nothing defines {name}"
+
+
+def not_to_be_had(text: str) -> Iterator[str]:
+    """Each ``earlyprune.name`` and ``pruning.name`` in backticks that nobody can import."""
+    for name in _DOTTED.findall(text):
+        if not name.endswith(_FILES):
+            try:
+                resolve_name(name)
+            except (ImportError, AttributeError):
+                yield f"there is no {name}"
 
 
 def not_commands(text: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from documents import ROOT, anchors, blocks, broken, tracked
-from named import not_commands, undefined
+from named import not_commands, not_to_be_had, undefined
 
 from pruning import Prune, Saliency, testing
 from pruning.export import write
@@ -141,6 +141,14 @@ def test_code_that_is_not_there_is_found() -> None:
         "nothing defines Branch.place",
         "nothing defines GONE",
     ]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which documents there are")
+def test_the_names_that_documents_tell_users_to_import_are_there() -> None:
+    pages = [file.read_text() for name, file in tracked().items() if name.endswith(".md")]
+    assert [line for page in pages for line in not_to_be_had(page)] == []
+    text = "`earlyprune.load(path)` `pruning.testing` `earlyprune.json` `earlyprune.export.read()`"
+    assert list(not_to_be_had(text)) == ["there is no earlyprune.export.read"]
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git says which documents there are")

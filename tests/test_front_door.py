@@ -177,8 +177,9 @@ def test_names_are_loaded_when_they_are_asked_for() -> None:
     found, done = loaded("-c", "import earlyprune; print(earlyprune.load.__name__)")
     assert done.stdout == "load\n"
     assert not {*HEAVY, "pydantic", "numpy", "typer", "rich"} & found
-    assert {"load", "load_network", *pruning.__all__} == set(earlyprune.__all__)
-    assert all(callable(getattr(earlyprune, name)) for name in ("load", "load_network", "saliency"))
+    own = ("load", "load_network", "read_card")
+    assert {*own, *pruning.__all__} == set(earlyprune.__all__)
+    assert all(callable(getattr(earlyprune, name)) for name in (*own, "saliency"))
     assert earlyprune.Pruner is Pruner
     with pytest.raises(AttributeError, match="module 'earlyprune' has no attribute 'prunner'"):
         _ = earlyprune.prunner

@@ -44,7 +44,7 @@ def cut(subject: Subject, only_time: bool = False) -> dict[str, Any]:
         return row
     row["macs"] = pruner.network.cost().macs / max(1, pruner.network.dense_cost.macs)
     units, gone = pruner.network.units, list(getattr(action, "units", ()))
-    dense = subject.built()[0]
+    dense = _plain(subject.built()[0])
     row["reach"], row["out_of_reach"] = _reach(dense, args, units)
     row["why"] = dict(list(units.refused.items())[:6])
     try:
@@ -64,6 +64,12 @@ def cut(subject: Subject, only_time: bool = False) -> dict[str, Any]:
 
 def _example(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 and isinstance(args[0], torch.Tensor) else args
+
+
+def _plain(model: nn.Module) -> nn.Module:
+    """Without what torch puts around a network; units are named without it, too."""
+    inner: nn.Module = getattr(model, "_orig_mod", model)
+    return inner.module if isinstance(inner, nn.DataParallel) else inner
 
 
 def _raw(error: Exception) -> str:

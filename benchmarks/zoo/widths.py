@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from benchmarks.zoo.registry import CLASSES, Built, Residual, network, pictures
 
-WIDTH, HEADS = 16, 4
+WIDTH, HEADS = 32, 4
 
 
 class Attention(nn.Module):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from pruning.history import History, Record
+from pruning.policies.base import Prune
 from pruning.policies.triggered import Triggered
 from pruning.structure.layout import Layout
 
@@ -29,6 +31,11 @@ paper's ResNets have 230 and more."""
 NARROW_THRESHOLD = 0.9
 """Crossed in 42 of 48 trainings with 42 units a layer, by ``benchmarks.fidelity epi`` [G]; 0.94,
 the default before, in 26. How well they ended differed less than seeds do."""
+
+TELLS_NOTHING = (
+    "scope: layer keeps the same share of every layer whatever is trained, so EPI is 1 from the "
+    "first: rank globally, with {name: magnitude, normalize: layer} where layers are unlike"
+)
 
 
 class EPI(Triggered):
@@ -46,7 +53,8 @@ class EPI(Triggered):
     earliest: no cut before so many epochs were trained [G]; warm-up plus window is a good choice.
     latest: share of the training after which the cut is made in any case, with a warning [G];
     null never forces it.
-    EPI sees counts, not a collapse: a layer that stands on its floor is reported as a warning.
+    EPI sees counts, not a collapse: a layer that stands on its floor is reported as a warning, and
+    so is ``scope: layer``, under which counts never move.
     """
 
     name: ClassVar[str] = "epi"
@@ -65,6 +73,13 @@ class EPI(Triggered):
                 f"for {' and '.join(PUBLISHED_THRESHOLDS)} only"
             )
         return self
+
+    def decide(self, history: History) -> Prune | None:
+        """The cut, at the trigger or at ``latest``; never twice."""
+        action = super().decide(history)
+        if action and self.scope == "layer":
+            return replace(action, warnings=(TELLS_NOTHING, *action.warnings))
+        return action
 
     def limit(self, layout: Layout) -> float:
         """The threshold in force on a network of these layers."""

@@ -18,8 +18,9 @@ from pruning.structure.units import Group
 
 @dataclass(frozen=True)
 class Part:
-    """What a layer is. width: channels or features that come out of it, None where it has none of
-    its own. params: a tensor that several layers share counts at the first. macs: of one sample.
+    """What a layer is. width: channels or features that come out of it, of an nn.MultiheadAttention
+    its heads, None where it has none of its own. params: a tensor that several layers share counts
+    at the first. macs: of one sample.
     """
 
     width: int | None
@@ -59,6 +60,7 @@ _WIDTHS: dict[type[nn.Module], str] = {
     nn.Linear: "out_features",
     _NormBase: "num_features",
     nn.Embedding: "embedding_dim",
+    nn.MultiheadAttention: "num_heads",
 }
 
 

@@ -65,9 +65,9 @@ def _reactions(model: nn.Module, args: tuple[Any, ...], units: Units) -> _Reacti
 
     def disturb(place: Place, out: Tensor) -> Tensor:
         compare(out)
-        disturbance = out.new_zeros(out.shape[place.dim]).requires_grad_(True)
+        disturbance = torch.zeros_like(out, requires_grad=True)
         added.append((place, disturbance))
-        return out + disturbance.reshape(-1, *[1] * (-1 - place.dim))
+        return out + disturbance
 
     with torch.enable_grad(), LayerOutputs(twin, disturb):
         for out in tensors_in(twin(*args)):
@@ -76,7 +76,10 @@ def _reactions(model: nn.Module, args: tuple[Any, ...], units: Units) -> _Reacti
         torch.autograd.backward(losses)
     for place, disturbance in added:
         if place.weight is not None and disturbance.grad is not None:
-            yield (place.weight, place.axis), disturbance.grad.abs()
+            # uneven over positions: a norm of each channel takes an even one away
+            uneven = torch.rand(disturbance.shape, generator=rng, dtype=disturbance.dtype)
+            along = (disturbance.grad * uneven).movedim(place.dim, 0)
+            yield (place.weight, place.axis), along.flatten(1).sum(1).abs()
     for name, dim in scales:
         if (gradient := tensors[name].grad) is not None:
             yield (

@@ -92,9 +92,10 @@ class Tracer:
             for unit in np.unique(labels[nodes]):
                 reasons.setdefault(int(unit), reason)
 
-        together = {
-            int(unit) for nodes in self._ledger.taken_together for unit in np.unique(labels[nodes])
-        }
+        together, products = (
+            {int(unit) for nodes in found for unit in np.unique(labels[nodes])}
+            for found in (self._ledger.taken_together, self._ledger.products)
+        )
         axes = self._read(labels)
         owner = [labels[self._ties.axis(axis, 0)] for axis in axes]
         found = []
@@ -110,7 +111,10 @@ class Tracer:
             order = ids[chosen][np.argsort(at[chosen])]
             slices = tuple(self._slice(axes[k], owner[k], order) for k in signature)
             why = next((reasons[u] for u in order.tolist() if u in reasons), None)
-            if why is None and all(s.role != "consume" for s in slices):
+            read = any(s.role == "consume" for s in slices) or not products.isdisjoint(
+                order.tolist()
+            )
+            if why is None and not read:
                 why = UNREAD
             name = made[axes[first]]
             whole = not together.isdisjoint(order.tolist())

@@ -13,7 +13,7 @@ from made_histories import counted, history, record
 
 from pruning.history import Record
 from pruning.policies import EPI
-from pruning.policies.epi import epi, similarity, triggers
+from pruning.policies.epi import TELLS_NOTHING, epi, similarity, triggers
 from pruning.saliency import Magnitude
 from pruning.structure.layout import Layout
 
@@ -115,6 +115,19 @@ def test_latest_forces_the_cut_with_a_warning() -> None:
     assert forced.warnings[0].startswith("EPI never reached 0.99: pruned after epoch 3")
     assert policy.decide(history(records, None, LAYERS)) is None
     assert EPI(threshold=0.99, window=2, latest=None).decide(history(records, 9, LAYERS)) is None
+
+
+def test_where_counts_cannot_move_it_says_so() -> None:
+    """Whatever the scores are, half of each layer stays: EPI is 1 as soon as there is one."""
+    records = counted([(4, 1, 1), (1, 4, 1), (1, 1, 4)], LAYERS, KEY)
+    evenly = EPI(window=2, threshold=0.99, scope="layer")
+    assert evenly.indicator(history(records, layout=LAYERS)) == 1
+    action = evenly.decide(history(records, layout=LAYERS))
+    assert action is not None
+    assert action.warnings == (TELLS_NOTHING,)
+    ranked = EPI(window=2, threshold=0.5).decide(history(records, layout=LAYERS))
+    assert ranked is not None
+    assert TELLS_NOTHING not in ranked.warnings
 
 
 def test_earliest() -> None:

@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from pruning import AtEpoch, Pruner
 from pruning import saliency as parse
@@ -116,3 +117,14 @@ def test_a_pruner_says_in_short_what_it_can_cut() -> None:
     lines = repr(started()).splitlines()
     assert lines[0].startswith("Pruner(None) of Sequential: 224 of 224 units left, in 6 groups: 0,")
     assert lines[1:] == ["  stays: 8: its units are the network's output"]
+
+
+def test_the_width_of_an_attention_is_its_heads() -> None:
+    model = VisionTransformer(8, 4, 1, 4, 16, 24, num_classes=3)
+    example = torch.zeros(2, 3, 8, 8)
+    pruner = Pruner(model, torch.optim.SGD(model.parameters(), lr=0.1), example_input=example)
+    pruner.watch([CUTS[1].saliency])
+    pruner.start()
+    rows = {row["name"]: row for row in inspect(pruner, [CUTS[1]]).to_json()["layers"]}
+    attention = rows["encoder.layers.encoder_layer_0.self_attention"]
+    assert (attention["width"], attention["units"], attention["left"][0]["width"]) == (4, 4, 2)

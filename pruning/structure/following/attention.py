@@ -31,6 +31,7 @@ def _attention(call: Call) -> Sequence[Layer]:
     )
     if not heads:
         call.ledger.take_together(along)
+        call.ledger.read(along)
     scores += heads
     values = [one for one in values if one.shape[-2] == 1]
     mask = call.args.get("attn_mask", call.args.get("attn_bias"))

@@ -41,6 +41,7 @@ class Ledger:
         taints: nodes that stay, with the reason; what was found first comes first.
         grids: where channels were split into equal parts.
         counts: of numbers in the model's code, what each one that they count is made of.
+        products: nodes that are read where no weights are.
         taken_together: nodes over which something was computed at once: a mean, a norm, a softmax.
         counted: of the same numbers all marks.
         equals: widths that its code takes for each other.
@@ -60,6 +61,7 @@ class Ledger:
         self.taints: list[tuple[Ints, Reason]] = []
         self.grids: list[Grid] = []
         self.taken_together: list[Ints] = []
+        self.products: list[Ints] = []
         self.counts: dict[Any, list[list[Place]]] = {}
         self.equals: list[Equal] = []
         self.counted: dict[Any, Layer] = {}
@@ -91,6 +93,10 @@ class Ledger:
     def take_together(self, layers: Iterable[Layer]) -> None:
         """Something is computed over these marks at once, and is over those that are left."""
         self.taken_together += (nodes(layer) for layer in layers)
+
+    def read(self, layers: Iterable[Layer]) -> None:
+        """A product of two that are no weights reads these marks."""
+        self.products += (nodes(layer) for layer in layers)
 
     def play(self, layer: Layer, role: Role) -> None:
         """The axes of weights that these marks are of are read, or written, like this."""
@@ -143,6 +149,9 @@ class Onlooker(Ledger):
         pass
 
     def take_together(self, layers: Iterable[Layer]) -> None:
+        pass
+
+    def read(self, layers: Iterable[Layer]) -> None:
         pass
 
     def play(self, layer: Layer, role: Role) -> None:

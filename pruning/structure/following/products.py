@@ -63,6 +63,7 @@ def product(call: Call, one: Tensor, other: Tensor) -> list[Layer]:
         passed = contract(call, [x.transpose(-1, -2) for x in read_left], read_right)
         if not any(fixed) and not passed:
             call.ledger.take_together(read_left)
+            call.ledger.read(read_left)
     both = merge(call.ledger, with_columns(call, [*left, *passed]), with_columns(call, right))
     if one.dim() == 1:
         both = [layer.squeeze(-2) for layer in both]
