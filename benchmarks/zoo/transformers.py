@@ -278,7 +278,7 @@ class LinearAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        q, k, v = self.qkv(x).view(n, HEADS, 3 * c // HEADS, h * w).chunk(3, 2)
+        q, k, v = self.qkv(x).view(n, 2, 3 * c // 2, h * w).chunk(3, 2)
         q, k = torch.relu(q), torch.relu(k)
         mixed = (v @ k.transpose(-2, -1)) @ q / (k.sum(-1, keepdim=True).transpose(-2, -1) @ q + 1)
         return self.out(mixed.reshape(n, c, h, w))
