@@ -140,7 +140,7 @@ def test_an_option_is_refused_without_torch(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["chaos", "fidelity", "gpu", "sharing", "sharing.submissions", "speed"]
+    "room", ["chaos", "fidelity", "gpu", "sharing", "sharing.submissions", "speed", "startup"]
 )
 def test_help_of_a_benchmark_loads_nothing_heavy(room: str) -> None:
     found, done = loaded("-m", f"benchmarks.{room}", "--help")
