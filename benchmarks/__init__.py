@@ -12,6 +12,7 @@
     python -m benchmarks.sharing.scale          10,000 trials on 1,000 GPUs, simulated
     python -m benchmarks.sharing.submissions    200 short sweeps from 8 clients at once
     python -m benchmarks.speed STUDY            what a pruned epoch and a forecast cost
+    python -m benchmarks.startup                what a command costs before it does anything
     python -m benchmarks.throughput             how long an epoch takes, beside a loop by hand
     python -m benchmarks.throughput.one         epochs of one case, in this process
 

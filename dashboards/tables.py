@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from dashboards.measure import Measure
-from pruning import Policy, Saliency
+from pruning.policies import Policy
+from pruning.saliency import Saliency
 from sweeps.judging.oracle import OTHERS, Verdict
 from sweeps.judging.savings import Gain, Saving
 from sweeps.judging.standing import Standing

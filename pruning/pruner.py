@@ -19,6 +19,7 @@ from pruning.meter import Meter
 from pruning.policies import Policy
 from pruning.randomness import global_stream
 from pruning.saliency import ActivationSaliency, Probe, Saliency
+from pruning.saliency.fitting import fitting
 from pruning.saliency.loss_scale import LossScale
 from pruning.saliency.steps import Steps, all_finite
 from pruning.saliency.watching import Pool, Watcher, own
@@ -307,7 +308,7 @@ class Pruner:
     def _fresh(self, probe: Probe) -> Tensor:
         with noted(f"in saliency {probe.key}"):
             units = int(self.network.alive.sum())
-            return probe.fitting(probe.score(self.network, self.seed), units)
+            return fitting(probe, probe.score(self.network, self.seed), units)
 
     def _filed(self, probe: Probe, score: Tensor) -> npt.NDArray[np.floating]:
         if isinstance(probe, Saliency):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,36 +9,18 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from loading import HEAVY, loaded
 
 import earlyprune
 import pruning
 from earlyprune.commands import app
 from pruning.pruner import Pruner
 
-ROOT = Path(__file__).parents[1]
-HEAVY = {
-    *("ray", "mlflow", "optuna", "pandas", "plotly", "matplotlib", "sklearn", "boto3"),
-    *("torch", "torchvision", "gpytorch"),
-}
 SWEEP: dict[str, Any] = {
     "name": "small",
     "task": {"model": "small_cnn", "data": "digits", "epochs": 2},
     "policies": ["dense"],
 }
-
-
-def loaded(*arguments: str) -> tuple[set[str], subprocess.CompletedProcess[str]]:
-    """The packages that a Python of its own has imported, and how it ended."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    names = (line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line)
-    return {name.partition(".")[0] for name in names}, done
 
 
 def commands(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
@@ -89,12 +68,18 @@ FILES = {
         "task.data.source: unknown data 'digitz'; did you mean 'digits'",
     ),
     "a wrong type": ({**SWEEP, "seeds": "one"}, "seeds: 'one' is not allowed"),
-}
-POLICIES = {
     "an unknown policy": ({**SWEEP, "policies": ["densse"]}, "did you mean 'dense'"),
     "a misspelt setting": (
         {**SWEEP, "policies": [{"policy": "at_epoch", "epoch": 1, "ration": 0.5}]},
         "did you mean 'ratio'",
+    ),
+    "a misspelt saliency": (
+        {**SWEEP, "policies": [{"policy": "epi", "ratio": 0.5, "saliency": "taylr"}]},
+        "did you mean 'taylor'",
+    ),
+    "a wrong forecast": (
+        {**SWEEP, "policies": [{"policy": "bep", "ratio": 0.5, "forecast": "lmcs"}]},
+        "policies.0.forecast: 'lmcs' is not allowed",
     ),
 }
 
@@ -154,17 +139,8 @@ def test_an_option_is_refused_without_torch(given: str) -> None:
     assert not HEAVY & found
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("file", POLICIES)
-def test_a_policy_is_refused_with_torch_and_gpytorch_alone(
-    file: str, command: str, tmp_path: Path
-) -> None:
-    """The classes say which settings they have, and BEP forecasts with gpytorch."""
-    assert HEAVY & refused(tmp_path, command, *POLICIES[file]) == {"torch", "gpytorch"}
-
-
 @pytest.mark.parametrize(
-    "room", ["chaos", "fidelity", "gpu", "sharing", "sharing.submissions", "speed"]
+    "room", ["chaos", "fidelity", "gpu", "sharing", "sharing.submissions", "speed", "startup"]
 )
 def test_help_of_a_benchmark_loads_nothing_heavy(room: str) -> None:
     found, done = loaded("-m", f"benchmarks.{room}", "--help")

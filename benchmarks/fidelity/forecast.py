@@ -22,7 +22,7 @@ from benchmarks.fidelity.regret import spread
 from benchmarks.fidelity.study import keep, parser
 from benchmarks.fidelity.tasks import chosen
 from benchmarks.output import table
-from pruning.forecast import Kind, forecast
+from pruning.forecast.kinds import Kind, forecast
 from pruning.history import Record
 from pruning.saliency.registry import saliency
 from pruning.structure.layout import Layout

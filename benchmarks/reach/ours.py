@@ -25,7 +25,7 @@ RATIO = 0.5
 def cut(subject: Subject, only_time: bool = False) -> dict[str, Any]:
     """Half of every layer: does it go on training, how exact is it, what is left, what it took."""
     from pruning import AtEpoch, Magnitude, Pruner
-    from pruning.structure import UntraceableError
+    from pruning.structure.units import UntraceableError
 
     model, args = subject.built()
     policy = AtEpoch(epoch=0, ratio=RATIO, scope="layer", saliency=Magnitude())
@@ -78,7 +78,7 @@ def _raw(error: Exception) -> str:
 
 def _cut_marks(dense: nn.Module, units: Any, gone: Sequence[int]) -> nn.Module:
     """A copy whose tensors are marked, without these units."""
-    from pruning.structure import shrink
+    from pruning.structure.shrink import shrink
 
     marked = mark(copied(dense))
     alive = np.ones(units.layout.total, dtype=np.bool_)

@@ -68,7 +68,6 @@ def submit(
 ) -> None:
     """Run a sweep as a job of a Ray cluster; submitted again, it goes on."""
     sweep = read_sweep(config, change)
-    sweep.trials()  # every field is looked at
     from cluster.jobs import Jobs
     from cluster.package import packed
     from cluster.submission import Submission

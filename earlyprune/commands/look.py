@@ -86,7 +86,7 @@ def report(
 def policies() -> None:
     """List the policies, their papers, settings and defaults."""
     from dashboards.tables import policies_table
-    from pruning import POLICIES
+    from pruning.policies import POLICIES
 
     console.print(policies_table(POLICIES.values()))
 

@@ -106,7 +106,6 @@ def manifest(
         objects = request.cluster(sweep)
     else:
         objects = request.job(sweep, config, change or [])
-    _ = sweep.entries  # as wrong policies are better found here
     _print(to_yaml(objects), output)
 
 

@@ -40,4 +40,6 @@ def read_sweep(config: Path, change: list[str] | None) -> Sweep:
     """
     from sweeps.file.sweep import read
 
-    return read(config, change or [])
+    sweep = read(config, change or [])
+    _ = sweep.entries  # every policy with its settings
+    return sweep

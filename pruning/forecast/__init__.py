@@ -4,11 +4,3 @@ Rajpal, Zhang, Low: Balancing training time vs. performance with Bayesian Early 
 in the docstrings: [C] read in the paper, [L] from a secondary source, [G] our own choice. A
 forecast knows nothing of networks and policies: it is made from the measurements of one layer.
 """
-
-from pruning.forecast.gaussian import Forecast
-from pruning.forecast.hyperparameters import Fitted
-from pruning.forecast.keeping import worth_keeping
-from pruning.forecast.kinds import Kind, fit, forecast
-from pruning.forecast.scale import Standardize
-
-__all__ = ["Fitted", "Forecast", "Kind", "Standardize", "fit", "forecast", "worth_keeping"]

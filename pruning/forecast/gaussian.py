@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-
-from pruning.forecast.numerics import one_thread
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,10 +36,8 @@ class Forecast:
         drawn = generator.standard_normal((count, len(self.mean)))
         drawn *= np.sqrt(self.own)
         drawn += self.mean
-        # torch's product, not numpy's: the number of its threads can be set, and it adds in place
         if len(self.factor):
-            with one_thread():
-                torch.from_numpy(drawn).addmm_(
-                    torch.from_numpy(common), torch.from_numpy(np.ascontiguousarray(self.factor))
-                )
+            from pruning.forecast.numerics import add_product
+
+            add_product(drawn, common, self.factor)
         return drawn

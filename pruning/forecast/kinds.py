@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from pruning.forecast.gaussian import Floats, Forecast
-from pruning.forecast.hyperparameters import Fitted, fitted, restore
-from pruning.forecast.model import Coregionalized, Process
-from pruning.forecast.numerics import one_thread
 from pruning.forecast.plain import last, line
-from pruning.forecast.scale import Scaled, Standardize, standardized
+from pruning.forecast.scale import Standardize, standardized
+
+if TYPE_CHECKING:  # with torch; a policy names a kind without
+    from pruning.forecast.hyperparameters import Fitted
+    from pruning.forecast.model import Process
 
 Kind = Literal["lmc", "independent", "last", "line"]
 Values = npt.NDArray[np.floating]
@@ -49,12 +49,9 @@ def forecast(
     if scaled.spread == 0:
         nothing = np.zeros(values.shape[1])
         return Forecast(nothing + scaled.level, np.zeros((0, len(nothing))), nothing)
-    with one_thread():
-        model = _model(times, scaled, PROCESSES[kind])
-        restore(model, fitted(model) if known is None else known)
-        with torch.no_grad():
-            mean, factor, own = (part.numpy() for part in model.at(at))
-    return scaled.back(Forecast(mean, factor, own))
+    from pruning.forecast import process
+
+    return scaled.back(process.forecast(times, scaled.values, at, PROCESSES[kind], known))
 
 
 def fit(
@@ -68,12 +65,9 @@ def fit(
     scaled = standardized(values, standardize)
     if kind in PLAIN or scaled.spread == 0:
         return {}
-    with one_thread():
-        return fitted(_model(times, scaled, PROCESSES[kind]))
+    from pruning.forecast import process
 
-
-def _model(times: Floats, scaled: Scaled, process: Process) -> Coregionalized:
-    return Coregionalized(torch.tensor(times), torch.tensor(scaled.values), process)
+    return process.fit(times, scaled.values, PROCESSES[kind])
 
 
 def _checked(times: Values, values: Values, at: float, kind: str) -> tuple[Floats, Floats]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 
@@ -19,3 +21,13 @@ def one_thread() -> Iterator[None]:
     finally:
         if threads != 1:
             torch.set_num_threads(threads)
+
+
+def add_product(
+    total: npt.NDArray[np.float64], left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]
+) -> None:
+    """Add left @ right to total, in place: torch's product, as numpy's threads cannot be set."""
+    with one_thread():
+        torch.from_numpy(total).addmm_(
+            torch.from_numpy(left), torch.from_numpy(np.ascontiguousarray(right))
+        )

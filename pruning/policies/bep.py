@@ -27,8 +27,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from pruning.forecast import Forecast, Kind, Standardize, fit, worth_keeping
-from pruning.forecast import forecast as forecast_of
+from pruning.forecast.gaussian import Forecast
+from pruning.forecast.keeping import worth_keeping
+from pruning.forecast.kinds import Kind, fit
+from pruning.forecast.kinds import forecast as forecast_of
+from pruning.forecast.scale import Standardize
 from pruning.history import History
 from pruning.policies.base import Policy, Prune
 from pruning.policies.one_shot import OneShot

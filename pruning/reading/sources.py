@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from pruning.errors import unknown
 from pruning.known import SOURCE_FORMS
 from pruning.names import is_dotted
 from pruning.reading import files
-from pruning.reading.arrays import samples_of
+from pruning.reading.digits import digits
 from pruning.reading.given import Arrays, Sets
-from pruning.reading.layout import reading_of
 from pruning.reading.own import own
-from pruning.reading.parts import refuse_settings
 from pruning.reading.spec import Augment, DataSpec
 
 
@@ -22,22 +18,12 @@ def read(spec: DataSpec, augment: Augment) -> Arrays | Sets:
     """What a source holds. Raises ValueError or OSError if it cannot be had."""
     kind, _, rest = spec.source.partition(":")
     if spec.source == "digits":
-        return _digits(spec)
+        return digits(spec)
     if kind in KINDS:
         return KINDS[kind](rest, spec, augment)
     if is_dotted(spec.source):
         return own(spec)
     raise ValueError(unknown("data", spec.source, SOURCE_FORMS))
-
-
-def _digits(spec: DataSpec) -> Arrays:
-    from sklearn.datasets import load_digits
-
-    refuse_settings(spec, "options", "layout", "channels", "annotations")
-    digits = load_digits()
-    pictures = samples_of(digits.images / 16.0, "digits").unsqueeze(1)
-    reading = reading_of(digits.images, "chw", pictures).model_copy(update={"scale": 16.0})
-    return Arrays((pictures, np.asarray(digits.target)), reading=reading)
 
 
 # Torchvision takes seconds to import, so what needs it is imported where it is used.

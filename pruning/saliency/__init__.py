@@ -1,4 +1,8 @@
-"""Probes: what policies have measured, one file each. Most are saliencies, scores per unit."""
+"""Probes: what policies have measured, one file each. Most are saliencies, scores per unit.
+
+A probe's file is read to know its name and settings: sweeps are refused, planned and shown without
+torch. So it computes by the tensors' own methods, or imports what needs torch when it measures.
+"""
 
 from pruning.saliency.activation_density import ActivationDensity
 from pruning.saliency.base import ActivationSaliency, Probe, Saliency

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from pruning.saliency.base import ActivationSaliency
 from pruning.structure.functions import Kind
-from pruning.structure.network import Network
-from pruning.structure.survey import survey
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class ActivationDensity(ActivationSaliency):
@@ -32,6 +33,8 @@ class ActivationDensity(ActivationSaliency):
 
     def per_channel(self, activation: Tensor, gradient: Tensor | None) -> Tensor:
         """Between 0 and 1, [channels]."""
+        import torch
+
         found = torch.empty_like(activation)  # ones and zeros: much faster to add up than bools
         if self.eps:
             torch.gt(activation.abs(), self.eps, out=found)
@@ -41,6 +44,8 @@ class ActivationDensity(ActivationSaliency):
 
     def check(self, network: Network) -> None:
         """Refuse a network without an activation function that makes zeros, or small values."""
+        from pruning.structure.survey import survey
+
         best = dict(zip(network.layout.names, survey(network).best, strict=True))
         counted = self.kinds if self.eps else ("rectified",)
         if any(site and site.kind in counted for site in best.values()):

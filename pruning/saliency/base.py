@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pruning.foreign import contain
 from pruning.settings import Settings, canonical
 from pruning.structure.functions import KINDS, Kind
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
+
+Statistics = Literal["batch", "running"]
+"""Whether batch norms go by the batch or by what they have gathered while training."""
+
+Likelihood = Literal["mean", "sum"]
+"""Of a sample: the mean over what is in it, or the sum."""
 
 
 class Probe(Settings):
@@ -53,30 +61,9 @@ class Probe(Settings):
         changed = self.identity()
         return f"{self.name}{canonical(changed)}" if changed else self.name
 
-    def fitting(self, score: object, units: int) -> Tensor:
-        """What ``score`` gave for a network of so many units. Raises TypeError for what is none."""
-        if isinstance(score, Tensor) and self._fits(score, units):
-            return score
-        found = f"{score!r:.60}, of type {type(score).__name__}"
-        if isinstance(score, Tensor):
-            found = f"{list(score.shape)} of {score.dtype}"
-        raise TypeError(f"{self.key} gives {found} (allowed: {self._allowed(units)})")
-
-    def _fits(self, score: Tensor, units: int) -> bool:
-        return True
-
-    def _allowed(self, units: int) -> str:
-        return "a tensor"
-
 
 class Saliency(Probe):
     """A score per unit: ``score`` returns float [alive units], in order of their ids."""
-
-    def _fits(self, score: Tensor, units: int) -> bool:
-        return score.shape == (units,) and score.is_floating_point()
-
-    def _allowed(self, units: int) -> str:
-        return f"[{units}] of torch.float32, a score for each unit that is left"
 
 
 class ActivationSaliency(Saliency):

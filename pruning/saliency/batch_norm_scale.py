@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from pruning.saliency.base import Saliency
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class BatchNormScale(Saliency):
@@ -27,7 +28,7 @@ class BatchNormScale(Saliency):
             return weight.abs() if name in scales else None
 
         def one(name: str, weight: Tensor) -> Tensor | None:
-            return torch.ones_like(weight) if name in scales else None
+            return weight.new_ones(weight.shape) if name in scales else None
 
         count = network.per_unit(one, roles=("norm",))
         bare = network.groups_where(count == 0)

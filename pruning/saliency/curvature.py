@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
+from pruning.saliency.base import Statistics
 from pruning.structure.aside import Sample, untouched
 from pruning.structure.masks import weight_tensors
 from pruning.structure.network import Network
-
-Statistics = Literal["batch", "running"]
-"""Whether batch norms go by the batch or by what they have gathered while training."""
 
 
 def hessian_gradient(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from pruning.saliency.base import ActivationSaliency
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FeatureTaylor(ActivationSaliency):

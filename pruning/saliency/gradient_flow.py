@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
+from pruning.saliency.base import Saliency, Statistics
 
-from pruning.saliency.base import Saliency
-from pruning.saliency.curvature import Statistics, check_twice_differentiable, hessian_gradient
-from pruning.structure.network import Network
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class GradientFlow(Saliency):
@@ -29,6 +30,8 @@ class GradientFlow(Saliency):
 
     def score(self, network: Network, seed: int) -> Tensor:
         """Sum of |w * (H g)|; [alive units]."""
+        from pruning.saliency.curvature import hessian_gradient
+
         product = hessian_gradient(network, "gradient_flow", self.statistics)
         return network.per_unit(
             lambda name, weight: (
@@ -38,4 +41,6 @@ class GradientFlow(Saliency):
 
     def check(self, network: Network) -> None:
         """Refuse what has no second derivative; the sample comes with the training."""
+        from pruning.saliency.curvature import check_twice_differentiable
+
         check_twice_differentiable(network, self.name)

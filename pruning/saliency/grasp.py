@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
-from pruning.saliency.base import Saliency
-from pruning.saliency.curvature import Statistics, check_twice_differentiable, hessian_gradient
-from pruning.structure.network import Network
+from pruning.saliency.base import Saliency, Statistics
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class Grasp(Saliency):
@@ -36,6 +38,8 @@ class Grasp(Saliency):
 
     def score(self, network: Network, seed: int) -> Tensor:
         """Sum of w * (H g); [alive units]."""
+        from pruning.saliency.curvature import hessian_gradient
+
         product = hessian_gradient(network, "grasp", self.statistics, self.temperature)
         return network.per_unit(
             lambda name, weight: weight.detach() * product[name] if name in product else None
@@ -43,4 +47,6 @@ class Grasp(Saliency):
 
     def check(self, network: Network) -> None:
         """Refuse what has no second derivative; the sample comes with the training."""
+        from pruning.saliency.curvature import check_twice_differentiable
+
         check_twice_differentiable(network, self.name)

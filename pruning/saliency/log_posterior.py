@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from pruning.actions import By, Mask
-from pruning.saliency.base import Probe
-from pruning.structure.aside import Sample, untouched
-from pruning.structure.masks import masks_for, set_to_zero, weight_tensors
-from pruning.structure.network import Network
+from pruning.saliency.base import Likelihood, Probe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class LogPosterior(Probe):
@@ -30,7 +30,7 @@ class LogPosterior(Probe):
     sparsity: Annotated[float, Field(gt=0, lt=1)]
     by: By = "magnitude"
     seed: int = 0
-    likelihood: Literal["mean", "sum"] = "mean"
+    likelihood: Likelihood = "mean"
     mu: float = 0.0
     sigma: Annotated[float, Field(gt=0)] = 1.0
 
@@ -40,29 +40,8 @@ class LogPosterior(Probe):
         Both lack the normal's constant, which is the same for both. Raises ValueError without a
         sample.
         """
-        sample = network.needs_sample("log_posterior")
-        model = network.model
+        from pruning.saliency.posterior import Posterior, before_and_after
+
         mask = Mask(self.sparsity, self.by, seed=self.seed)
-        with untouched(model), torch.no_grad():
-            model.eval()
-            before = self._log_posterior(network, sample)
-            set_to_zero(model, masks_for(model, mask, seed, network.epoch))
-            return torch.stack([before, self._log_posterior(network, sample)])
-
-    def _log_posterior(self, network: Network, sample: Sample) -> Tensor:
-        weights = [weight.double() for _, weight in weight_tensors(network.model)]
-        squares = torch.stack([(weight - self.mu).square().sum() for weight in weights])
-        return self._log_likelihood(network, sample) - squares.sum() / (2 * self.sigma**2)
-
-    def _log_likelihood(self, network: Network, sample: Sample) -> Tensor:
-        batches = list(sample.batches())
-        sizes = [_size(batch) for batch in batches]
-        losses = [sample.loss(network.model, batch).double() for batch in batches]
-        total = -torch.stack([loss * size for loss, size in zip(losses, sizes, strict=True)]).sum()
-        return total / sum(sizes) if self.likelihood == "mean" else total
-
-
-def _size(batch: object) -> int:
-    """Samples of a batch: a tensor, or a tuple that begins with one."""
-    first = batch[0] if isinstance(batch, tuple | list) else batch
-    return len(first) if isinstance(first, Tensor) else 1
+        posterior = Posterior(self.likelihood, self.mu, self.sigma)
+        return before_and_after(network, posterior, mask, seed)

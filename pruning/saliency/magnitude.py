@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pruning.saliency.base import Saliency
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class Magnitude(Saliency):
@@ -29,15 +30,17 @@ class Magnitude(Saliency):
 
     def score(self, network: Network, seed: int) -> Tensor:
         """||W_n|| over filters without their biases, normalised as set; [alive units]."""
-        power = torch.square if self.norm == "l2" else torch.abs
-        sums = network.per_unit(lambda _, weight: _matrix(power(weight)))
+        squares = self.norm == "l2"
+        sums = network.per_unit(
+            lambda _, weight: _matrix(weight.square() if squares else weight.abs())
+        )
         if self.normalize == "size":
             sums = sums / network.per_unit(
                 lambda _, weight: _matrix(weight.new_ones(()).expand_as(weight))
             )
         elif self.normalize == "layer":
             sums = sums / network.group_mean(sums)
-        return sums.sqrt() if self.norm == "l2" else sums
+        return sums.sqrt() if squares else sums
 
 
 def _matrix(values: Tensor) -> Tensor | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from pruning.saliency.base import Saliency
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class Random(Saliency):
@@ -21,6 +23,8 @@ class Random(Saliency):
 
     def score(self, network: Network, seed: int) -> Tensor:
         """Scores in [0, 1); [alive units]."""
+        import torch
+
         generator = np.random.default_rng([self.seed, seed])
         scores = generator.random(network.layout.total, dtype=np.float32)
         return torch.from_numpy(scores[network.alive])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from pruning.saliency.base import Saliency
-from pruning.saliency.flow import Flow
 from pruning.structure.layout import Bools, Ints
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,6 +43,10 @@ class Synflow(Saliency):
 
         Raises ValueError for a network with a norm that takes its statistics from its input.
         """
+        import torch
+
+        from pruning.saliency.flow import Flow
+
         flow = Flow(network)
         layers = network.layout.group_of[network.alive_ids]
         survived = np.zeros(len(layers))
@@ -60,6 +65,8 @@ class Synflow(Saliency):
 
     def check(self, network: Network) -> None:
         """Refuse a network with a norm that takes its statistics from its input."""
+        from pruning.saliency.flow import Flow
+
         Flow(network)
 
 

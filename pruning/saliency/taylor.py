@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pruning.saliency.base import Saliency
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class Taylor(Saliency):

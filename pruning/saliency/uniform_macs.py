@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from pruning.saliency.base import Probe
 from pruning.structure.layout import Layout
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class UniformMacs(Probe):
@@ -32,6 +34,8 @@ class UniformMacs(Probe):
 
     def score(self, network: Network, seed: int) -> Tensor:
         """MACs, [steps]."""
+        import torch
+
         macs = torch.full((self.steps,), torch.nan, dtype=torch.float64)
         if network.epoch == 0 and network.alive.all():
             for step in range(self.steps):

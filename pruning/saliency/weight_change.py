@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from pruning.saliency.base import Probe
-from pruning.structure.masks import weight_tensors
-from pruning.structure.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pruning.structure.network import Network
 
 
 class WeightChange(Probe):
@@ -27,6 +27,10 @@ class WeightChange(Probe):
 
         Raises ValueError if nobody kept the untrained weights.
         """
+        import torch
+
+        from pruning.structure.masks import weight_tensors
+
         if network.start is None:
             raise ValueError("weight_change needs the untrained weights: measure it from the start")
         moved, length = [], []

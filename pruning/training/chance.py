@@ -7,7 +7,6 @@ constant is above them; margins are what luck adds, two standard errors of it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -16,10 +15,8 @@ from torch.utils.data import Dataset, Subset
 
 from pruning.reading.target import UNLABELLED
 from pruning.training.batches import Batches, DatasetBatches, TensorBatches
+from pruning.training.luck import ERRORS, margin_of_share
 from pruning.training.metrics import MetricSpec
-
-ERRORS = 2.0
-"""A metric has to be so many standard errors of chance better than it."""
 
 Level = tuple[float, float]
 """A level, and its margin."""
@@ -41,11 +38,6 @@ def chance(split: Batches, metrics: Sequence[MetricSpec]) -> dict[str, float]:
         if level := _level(spec, targets):
             found[f"chance_{spec.short}"], found[f"margin_{spec.short}"] = level
     return {**found, "val_samples": float(len(targets))} if found else {}
-
-
-def margin_of_share(share: float, count: float) -> float:
-    """Of a share of ``count`` answers that are right by luck."""
-    return ERRORS * math.sqrt(share * (1 - share) / count)
 
 
 def _level(spec: MetricSpec, targets: Tensor) -> Level | None:

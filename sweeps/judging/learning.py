@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pruning.training.chance import ERRORS, margin_of_share
+from pruning.training.luck import ERRORS, margin_of_share
 from sweeps.results.quality import Quality, words
 from sweeps.results.rows import Row, by_setting, mean, metrics_of, short_names
 
@@ -63,7 +63,7 @@ def at_chance(who: str, rows: Sequence[Row]) -> str:
     """Why the seeds of a setting say nothing, in one line; "" if they do, or that is not known.
 
     Their metric, the mean over seeds, has to be better than its level of chance by the margin that
-    luck has (``pruning.training.chance``). It is the first of the task's that has such a level.
+    luck has (``pruning.training.luck``). It is the first of the task's that has such a level.
     """
     quality = _judged(rows)
     known = _known(rows, quality) if quality else []

@@ -12,7 +12,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from benchmarks.reach.exact import Verdict, compare, mark
 from benchmarks.reach.values import copied
 from benchmarks.zoo import NETWORKS
-from pruning.structure import shrink, trace_units
+from pruning.structure.shrink import shrink
+from pruning.structure.trace import trace_units
 
 KEPT = torch.tensor([0, 2, 3, 7, 9])
 

@@ -11,7 +11,7 @@ import torch
 from made_histories import LAYOUT, history, record
 
 from pruning import policy as parse
-from pruning.forecast import forecast
+from pruning.forecast.kinds import forecast
 from pruning.history import Record
 from pruning.policies import Prune
 from pruning.policies.bep import BEP

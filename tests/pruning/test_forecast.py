@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from pruning.forecast import Forecast, Kind, Standardize, fit, forecast, worth_keeping
+from pruning.forecast.gaussian import Forecast
 from pruning.forecast.hyperparameters import begin, fitted, restore
+from pruning.forecast.keeping import worth_keeping
 from pruning.forecast.kernel import FreezeThaw
+from pruning.forecast.kinds import Kind, fit, forecast
 from pruning.forecast.model import Coregionalized
+from pruning.forecast.scale import Standardize
 from pruning.forecast.structure import NegativeLogLikelihood
 
 Floats = npt.NDArray[np.float64]

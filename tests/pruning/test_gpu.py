@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy
 from pruning import EPI, AtEpoch, Pruner, Saliency, saliency
 from pruning.history import Record
 from pruning.meter import Meter
-from pruning.structure import Network
 from pruning.structure.aside import Sample
+from pruning.structure.network import Network
 from pruning.training import snapshot
 from pruning.training.trial import Trial
 

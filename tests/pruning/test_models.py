@@ -11,7 +11,7 @@ from torch import nn
 from pruning import InputError
 from pruning.known import OUR_MODELS, SOURCE_FORMS
 from pruning.reading.sources import KINDS
-from pruning.structure import trace_units
+from pruning.structure.trace import trace_units
 from pruning.training.models import MODELS, build
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pruning import EPI, AtEpoch, Policy, Pruner, Taylor
-from pruning.structure import UntraceableError
 from pruning.structure.aside import Sample
+from pruning.structure.units import UntraceableError
 from pruning.training.loop import open_data, open_model
 from pruning.training.models import small_mlp
 from pruning.training.trial import Trial

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pruning.structure import Network
 from pruning.structure.cut import aligned, leaves
+from pruning.structure.network import Network
 from pruning.structure.optimizers import states_of
 
 X = torch.randn(8, 3, 6, 6, generator=torch.Generator().manual_seed(0))

@@ -10,8 +10,8 @@ import torchvision
 from networks import Concat, Residual, Separable, Tied, cnn, mlp
 from torch import Tensor, nn
 
-from pruning.structure import Units
 from pruning.structure.layout import Bools
+from pruning.structure.units import Units
 from pruning.training.models import small_cnn, small_mlp, small_resnet
 
 SMALL: dict[str, Callable[[], nn.Module]] = {

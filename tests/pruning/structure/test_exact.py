@@ -9,11 +9,13 @@ import torch
 from structure_cases import BIG, SMALL, assert_equal, build, random_keep
 from torch import Tensor, nn
 
-from pruning.structure import Units, measure, shrink, trace_units
 from pruning.structure.change import ignore
 from pruning.structure.copies import copy_model, named_tensors
+from pruning.structure.cost import measure
 from pruning.structure.following.left_out import left_out
-from pruning.structure.shrink import cuts_of
+from pruning.structure.shrink import cuts_of, shrink
+from pruning.structure.trace import trace_units
+from pruning.structure.units import Units
 
 CASES = [(name, ratio) for name in SMALL for ratio in (0.1, 0.5, 0.9)]
 CASES += [(name, ratio) for name in BIG for ratio in (0.2, 0.5, 0.8)] + [("resnet18", 0.95)]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pruning.structure import Network
 from pruning.structure.heads import HeadsAttention
+from pruning.structure.network import Network
 
 X = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 OTHER = torch.randn(2, 7, 16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -11,7 +11,7 @@ from networks import Tied
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from pruning.structure import Network
+from pruning.structure.network import Network
 
 X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 GONE = [0, 1, 8, 9]

@@ -13,8 +13,9 @@ from test_own_state import cut_alike
 from torch import Tensor, nn
 
 from pruning import AtEpoch, Pruner
-from pruning.structure import UntraceableError, trace_units
 from pruning.structure.copies import copy_model, first_samples, map_tensors, tensors_in
+from pruning.structure.trace import trace_units
+from pruning.structure.units import UntraceableError
 
 X = torch.randn(4, 6)
 

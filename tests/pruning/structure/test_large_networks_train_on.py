@@ -9,7 +9,8 @@ from structure_cases import BIG, build, random_keep
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from pruning.structure import shrink, trace_units
+from pruning.structure.shrink import shrink
+from pruning.structure.trace import trace_units
 
 
 def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> None:

@@ -11,8 +11,8 @@ from structure_cases import BIG, SMALL, build
 from torch import Tensor, nn
 from vit import Vit
 
-from pruning.structure import Network
 from pruning.structure.inspection import Layer, layers, summary
+from pruning.structure.network import Network
 from pruning.structure.trace import find_units
 
 X = torch.randn(2, 1, 8, 8)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pruning.structure import Layout
+from pruning.structure.layout import Layout
 
 LAYOUT = Layout(("a", "b.c", "d"), (2, 3, 1))
 

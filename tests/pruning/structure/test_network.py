@@ -10,7 +10,8 @@ import torch
 from networks import Concat, Residual, Separable, Tied, cnn, mlp
 from torch import Tensor, nn
 
-from pruning.structure import Cost, Network, measure
+from pruning.structure.cost import Cost, measure
+from pruning.structure.network import Network
 
 X = torch.randn(4, 1, 8, 8)
 

@@ -13,9 +13,12 @@ from structure_cases import assert_equal, random_keep
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from pruning.structure import Network, UntraceableError, shrink, trace_units
 from pruning.structure.change import ignore
 from pruning.structure.copies import copy_model, tensors_in
+from pruning.structure.network import Network
+from pruning.structure.shrink import shrink
+from pruning.structure.trace import trace_units
+from pruning.structure.units import UntraceableError
 
 X = torch.randn(4, 3, 8, 8)
 

@@ -11,11 +11,12 @@ import torchvision
 from networks import conv_bn
 from torch import Tensor, nn
 
-from pruning.structure import Network, UntraceableError, trace_units
 from pruning.structure.dry import NormShapes
 from pruning.structure.layer_outputs import LayerOutputs, Place
+from pruning.structure.network import Network
 from pruning.structure.scramble import drawn_copy, scrambled_copy
-from pruning.structure.trace import find_units
+from pruning.structure.trace import find_units, trace_units
+from pruning.structure.units import UntraceableError
 
 EVERY = int(os.environ.get("EARLYPRUNE_EVERY", "40"))
 """1 to try all seeds and networks."""

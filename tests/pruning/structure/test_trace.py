@@ -12,7 +12,8 @@ from networks import Averaged, Concat, Gated, HardView, Separable, Shuffle, Tied
 from structure_cases import build
 from torch import Tensor, nn
 
-from pruning.structure import Units, UntraceableError, trace_units
+from pruning.structure.trace import trace_units
+from pruning.structure.units import Units, UntraceableError
 
 X = torch.randn(2, 1, 8, 8)
 

@@ -12,7 +12,10 @@ from networks import Residual, Separable, Tied, cnn
 from structure_cases import random_keep
 from torch import Tensor, nn
 
-from pruning.structure import Network, Units, shrink, trace_units
+from pruning.structure.network import Network
+from pruning.structure.shrink import shrink
+from pruning.structure.trace import trace_units
+from pruning.structure.units import Units
 
 X = torch.randn(8, 1, 8, 8)
 Y = torch.arange(8) % 10

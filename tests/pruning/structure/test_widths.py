@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pruning.structure import Network, Units, UntraceableError, trace_units
 from pruning.structure.following.equals import Equal, settle
 from pruning.structure.following.numbers import Number, Size
+from pruning.structure.network import Network
 from pruning.structure.ties import Ties
+from pruning.structure.trace import trace_units
+from pruning.structure.units import Units, UntraceableError
 
 X = torch.randn(2, 5, 12)
 

@@ -13,8 +13,9 @@ from structure_cases import random_keep
 from torch import Tensor, nn
 
 from pruning import AtEpoch, Pruner
-from pruning.structure import Network, UntraceableError
+from pruning.structure.network import Network
 from pruning.structure.trace import find_units
+from pruning.structure.units import UntraceableError
 
 X = torch.randn(4, 3, 8, 8)
 

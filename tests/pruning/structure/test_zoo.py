@@ -19,7 +19,7 @@ from benchmarks.reach.exact import Verdict, compare, mark
 from benchmarks.reach.values import copied
 from benchmarks.zoo import NETWORKS
 from pruning.errors import InputError
-from pruning.structure import Network
+from pruning.structure.network import Network
 
 KNOWN: dict[str, str] = {}
 """What fails today, and why: whoever mends it takes its line away."""
