@@ -1,8 +1,8 @@
 """One network: its prunable units, their saliency, the policies, the training of one trial.
 
 A user with a training loop of their own needs only this package. Torch takes seconds to import:
-its names are loaded when the first is asked for, so that whoever only needs ``pruning.errors`` to
-refuse a file does not wait.
+its names are loaded when the first is asked for, so that whoever only needs the policies, to refuse
+a file or to plan a sweep, does not wait.
 """
 # ruff: noqa: F403, F405
 
