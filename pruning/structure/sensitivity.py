@@ -79,7 +79,7 @@ def _reactions(model: nn.Module, args: tuple[Any, ...], units: Units) -> _Reacti
             # uneven over positions: a norm of each channel takes an even one away
             uneven = torch.rand(disturbance.shape, generator=rng, dtype=disturbance.dtype)
             along = (disturbance.grad * uneven).movedim(place.dim, 0)
-            yield (place.weight, place.axis), along.flatten(1).sum(1).abs()
+            yield (place.weight, place.axis), along.reshape(len(along), -1).sum(1).abs()
     for name, dim in scales:
         if (gradient := tensors[name].grad) is not None:
             yield (
