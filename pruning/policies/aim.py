@@ -56,7 +56,7 @@ class Aim:
         return Budget(lambda widths: self.price.cost(table, widths), self.share * whole, whole)
 
     def __str__(self) -> str:
-        return f"{dotted_name(type(self.price), PRICES)}={self.share:g}"
+        return f"{dotted_name(type(self.price), PRICES)}:{self.share:g}"
 
 
 def aim(given: Any) -> Any:

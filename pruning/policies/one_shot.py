@@ -18,6 +18,9 @@ from pruning.structure.layout import Layout
 
 COMPARED = "; earlyprune inspect --ratio R compares both"
 COARSE = "units cost too much for a nearer choice"
+MISSED = "missed the aim"
+"""How the warning begins that says so."""
+
 _EVENLY = f"scope: layer takes the same share of all layers{COMPARED}"
 
 
@@ -121,14 +124,14 @@ class OneShot(Policy):
         if not self.aim:
             return []
         budget, widths = self.aim.budget(history.records[0], layout), layout.counts(kept)
-        if abs(budget.miss(widths)) <= NEAR:
+        miss = float(budget.miss(widths))
+        if abs(miss) <= NEAR:
             return []
-        lowest = bool((widths <= floors(layout, self.floor)).all())
+        lowest = miss > 0 and bool((widths <= floors(layout, self.floor)).all())
         why = f"every layer stands on its floor ({self.floor:g})" if lowest else COARSE
         left = float(budget.cost(widths)) / budget.whole
-        return [
-            f"aim: {self.aim} is missed, {left:.3g} of the {self.aim.price.unit} is left: {why}"
-        ]
+        found = f"{left:.3g} of the dense network's {self.aim.price.unit} are left"
+        return [f"{MISSED} {self.aim}: {found}: {why}"]
 
     def _on_the_floor(self, kept: Mask, layout: Layout) -> list[str]:
         counts, least = layout.counts(kept), floors(layout, self.floor)

@@ -10,6 +10,7 @@ import torch
 from pruning.actions import Prune
 from pruning.policies.aim import NEAR, Aim
 from pruning.policies.base import Policy
+from pruning.policies.one_shot import MISSED
 from pruning.structure.layout import Layout
 from pruning.testing.findings import BreachError
 from pruning.testing.life import Life, lived
@@ -44,7 +45,7 @@ def _met(aim: Aim, life: Life) -> None:
         alive[list(getattr(action, "units", ()))] = False
     budget = aim.budget(life.records()[0], life.history.layout)
     widths = life.history.layout.counts(alive)
-    said = life.actions and any(text.startswith("aim: ") for text in life.actions[-1][1].warnings)
+    said = life.actions and any(text.startswith(MISSED) for text in life.actions[-1][1].warnings)
     if life.actions and not said and abs(budget.miss(widths)) > NEAR:
         found = f"{float(budget.cost(widths)) / budget.whole:.3g} of {aim.price.unit} is left"
         raise BreachError(found, f"{aim.share:g}, as the aim says, or a warning", life.end)
