@@ -5,8 +5,8 @@ value is its saliency, and what a layer keeps are its best. A unit's price is wh
 cost less without it; it falls as the layers before and behind get narrower. So as in HALP the way
 down is gone in rounds, each a knapsack at the prices of the widths that the last round left. Then,
 which is ours, knapsacks at the prices of the end take back what was given up too early: choices
-that are worth more and fit are taken, ever nearer to where it stands. Where there are few choices,
-all are tried at their true cost.
+that are worth more and fit are taken, ever nearer to where it stands. At last all that lie around
+are tried at their true cost, as far as they are few: all there are, in a small network.
 """
 
 from __future__ import annotations
@@ -84,11 +84,21 @@ def by_price(rungs: Rungs, scores: Sequence[Floats], budget: Budget) -> Ints:
     scores: of the units that are left in each layer, the best first.
     """
     choices = Choices(rungs, scores, budget)
-    every = rungs.around(rungs.alive, int(rungs.alive.max()))
-    if len(every):
-        return _best(choices, every)
-    found = _improved(choices, _descended(choices))
-    return mended(rungs, choices.at(found), budget)
+    found = choices.at(_improved(choices, _descended(choices)))
+    return _settled(choices, mended(rungs, found, budget))
+
+
+def _settled(choices: Choices, widths: Ints) -> Ints:
+    """The best of all choices that are around, as far as these are few, until it is the best."""
+    for _ in range(LOOKS):
+        reach = int(choices.rungs.alive.max())
+        while reach and not len(every := choices.rungs.around(widths, reach)):
+            reach //= 2
+        found = _best(choices, every) if reach else widths
+        if (found == widths).all():
+            break
+        widths = found
+    return widths
 
 
 def _best(choices: Choices, every: Ints) -> Ints:

@@ -93,18 +93,16 @@ def test_what_is_chosen_is_the_best_of_all_that_can_be(seed: int) -> None:
         assert -NEAR <= budget.miss(found) <= 0
 
 
-def test_without_trying_everything_it_comes_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    everything = Rungs.around
-    none = np.empty((0, 0), np.int64)
+def test_where_only_what_lies_beside_is_tried_it_comes_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in networks of so many layers, or so wide ones, that there are more choices than that."""
+    everything, none = Rungs.around, np.empty((0, 0), np.int64)
     monkeypatch.setattr(
-        Rungs, "around", lambda own, w, reach: none if reach > 3 else everything(own, w, reach)
+        Rungs, "around", lambda own, w, reach: none if reach > 1 else everything(own, w, reach)
     )
     shares = []
-    for seed in range(24):
+    for seed in range(40):
         scores, rungs, budget = case(seed)
-        found = by_price(rungs, scores, budget)
-        wanted = best(scores, rungs, budget)
-        assert abs(budget.miss(found)) <= NEAR
-        shares.append(worth(scores, found) / wanted)
+        shares.append(worth(scores, by_price(rungs, scores, budget)) / best(scores, rungs, budget))
     assert np.nanmean(shares) > 0.99
-    assert np.nanmin(shares) > 0.9
