@@ -17,7 +17,7 @@ from sweeps.planning.inspecting import Inspected
 SHOWN = 2
 """Cuts that have columns in a layer's row; the others stand in the whole only."""
 
-_VARY = ("ratio", "scope", "saliency", "floor", "round_to")
+_VARY = ("ratio", "aim", "scope", "saliency", "floor", "round_to")
 _NAME, _TEXT = 32, 16
 """Characters of a layer's name, and of other texts, that are kept in a line."""
 _PAD = 3
@@ -181,17 +181,23 @@ def _places(layers: Sequence[Layer], numbers: dict[str, str]) -> list[str]:
 def _labels(cuts: Sequence[Cut]) -> list[str]:
     """Each by the settings in which it differs from another."""
     varied = [name for name in _VARY if len({_setting(cut, name) for cut in cuts}) > 1]
-    return [" ".join(_setting(cut, name) for name in varied or _VARY[:2]) for cut in cuts]
+    named = varied or ("ratio", "aim", "scope")
+    return [" ".join(filter(None, (_setting(cut, name) for name in named))) for cut in cuts]
 
 
 def _same(cuts: Sequence[Cut]) -> list[str]:
     """The settings that all of them share."""
     found = {name: {_setting(cut, name) for cut in cuts} for name in _VARY}
-    return [" ".join(f"{name}={one.pop()}" for name, one in found.items() if len(one) == 1)]
+    same = {name: one.pop() for name, one in found.items() if len(one) == 1}
+    return [" ".join(f"{name}={value}" for name, value in same.items() if value)]
 
 
 def _setting(cut: Cut, name: str) -> str:
-    return cut.policy.saliency.key if name == "saliency" else str(getattr(cut.policy, name))
+    """Its value; "" of the one of ratio and aim that it has not."""
+    policy = cut.policy
+    if name == "saliency":
+        return policy.saliency.key
+    return "" if name == ("ratio" if policy.aim else "aim") else str(getattr(policy, name))
 
 
 def _warnings(cuts: Sequence[Cut], labels: Sequence[str]) -> list[str]:

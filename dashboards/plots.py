@@ -112,6 +112,6 @@ def mean_epoch(group: Sequence[Row]) -> float:
 
 
 def _cut(group: Sequence[Row]) -> str:
-    """What is cut, whoever decides when: the ratio and the saliency."""
+    """What is cut, whoever decides when: the ratio or the aim, and the saliency."""
     setting = group[0]["setting"]
-    return describe({key: setting[key] for key in ("ratio", "saliency") if key in setting})
+    return describe({key: setting[key] for key in ("ratio", "aim", "saliency") if key in setting})

@@ -281,14 +281,14 @@ def _table(title: str, texts: str, figures: str) -> Table:
 
 
 def _constant_settings(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """By policy those settings that are the same wherever it stands; never the ratio."""
+    """By policy the settings that are the same wherever it stands; never how much it cuts."""
     constant: dict[str, dict[str, Any]] = {}
     for policy in dict.fromkeys(row["policy"] for row in rows):
         own = [row["setting"] for row in rows if row["policy"] == policy]
         constant[policy] = {
             key: value
             for key, value in own[0].items()
-            if key != "ratio" and all(s.get(key) == value for s in own)
+            if key not in ("ratio", "aim") and all(s.get(key) == value for s in own)
         }
     return constant
 

@@ -10,14 +10,14 @@ import numpy as np
 from torch import nn
 
 from pruning.policies import OneShot
+from pruning.policies.aim import specify as specify_aim
 from pruning.pruner import Pruner
-from pruning.structure.copies import Example, copy_model
+from pruning.structure.copies import Example
 from pruning.structure.cost import macs_by_module
 from pruning.structure.inspection import Layer, Part, layers, parts
 from pruning.structure.layout import Bools
 from pruning.structure.network import Network
 from pruning.structure.reasons import UNTRACED
-from pruning.structure.shrink import shrink
 from pruning.structure.trace import find_units
 from pruning.structure.units import Units, UntraceableError
 
@@ -124,19 +124,16 @@ def _cut(pruner: Pruner, policy: OneShot) -> Cut:
 
 
 def _left(network: Network, keep: Bools) -> dict[str, Part]:
-    """The layers with only the units to ``keep``; counted without numbers where that can be."""
-    try:
-        bare = network.bare(keep)
-        return parts(bare, macs_by_module(bare, network.example_input))
-    except Exception:  # one whose control flow depends on values runs with them only
-        real = copy_model(network.model, lambda t: t.clone())
-        shrink(real, None, network.units, network.alive, keep)
-        return parts(real, macs_by_module(real, network.example_input))
+    """The layers with only the units to ``keep``."""
+    return network.with_only(
+        keep, lambda model: parts(model, macs_by_module(model, network.example_input))
+    )
 
 
 def _cut_to_json(cut: Cut) -> dict[str, Any]:
     return {
-        "ratio": cut.policy.ratio,
+        "ratio": None if cut.policy.aim else cut.policy.ratio,
+        "aim": specify_aim(cut.policy.aim),
         "scope": cut.policy.scope,
         "saliency": cut.policy.saliency.key,
         "floor": cut.policy.floor,

@@ -34,9 +34,18 @@ def inspect(
     ratio: Annotated[
         float | None, typer.Option(help="Share of the units to cut.", show_default="0.5")
     ] = None,
+    aim: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a ratio, what is to be left: '{macs: 0.5}', '{params: 0.5}'."
+        ),
+    ] = None,
     scope: Annotated[
         str | None,
-        typer.Option(help="global, as in a sweep by default, or layer.", show_default="both"),
+        typer.Option(
+            help="global, as in a sweep by default, or layer; of an aim also price.",
+            show_default="all",
+        ),
     ] = None,
     saliency: Annotated[
         str | None, typer.Option(help="What units are ranked by.", show_default="magnitude")
@@ -63,12 +72,12 @@ def inspect(
     from sweeps.planning import inspecting
 
     if not sweep:
-        asked = inspecting.cuts(ratio, saliency, scope)
+        asked = inspecting.cuts(ratio, saliency, scope, aim)
         found = inspecting.of_name(model, asked, options, data, shape, classes)
-    elif ratio is None and saliency is None and scope is None:
+    elif ratio is None and saliency is None and scope is None and aim is None:
         found = inspecting.of_sweep(sweep)
     else:
-        found = inspecting.of_sweep(sweep, inspecting.cuts(ratio, saliency, scope))
+        found = inspecting.of_sweep(sweep, inspecting.cuts(ratio, saliency, scope, aim))
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
     else:

@@ -35,7 +35,7 @@ from pruning.forecast.scale import Standardize
 from pruning.history import History
 from pruning.policies.base import Policy, Prune
 from pruning.policies.one_shot import OneShot
-from pruning.policies.selection import Mask, Scope, keep_top, round_up
+from pruning.policies.selection import Mask, Scope, round_up
 from pruning.saliency import AnySaliency, FeatureTaylor
 
 Floats = npt.NDArray[np.floating]
@@ -62,7 +62,8 @@ class BEP(OneShot):
     is the share of the training that is left [G]: larger prunes earlier, trains faster, risks
     more. Sweep it log-uniform over 1e-7 to 1e-1; on a small network's feature maps 1e-7 pruned to
     the end, 1e-4 all at once.
-    ratio: share of the units that is gone at the end; what remains is B_s. saliency: any will do
+    ratio: share of the units that is gone at the end; what remains is B_s, which an aim may give,
+    too. saliency: any will do
     [C]; on feature maps [L]. scope: ``layer`` gives each layer a B_s of its own, ``global`` one to
     all [G].
     burn_in: share of the training before the first step [G]. every: epochs between steps; each sees
@@ -156,7 +157,8 @@ class BEP(OneShot):
             means[units] = found.mean
         kept = self._top(means, history)
         cost = self.penalty * (1 - history.epoch / history.epochs)
-        together = [forecasts] if self.scope == "global" and forecasts else [[f] for f in forecasts]
+        pooled = self.scope != "layer" and forecasts
+        together = [forecasts] if pooled else [[one] for one in forecasts]
         for pool in together:
             units = np.concatenate([units for _, units, _ in pool])
             drawn = self._samples(pool, history)
@@ -169,13 +171,13 @@ class BEP(OneShot):
         # how many of a layer may stay does not depend on who: any scores will do
         allowed = self._top(np.where(alive, 0.0, np.nan), history)
         over = history.layout.counts(alive) - history.layout.counts(allowed)
-        if self.scope == "global":
+        if self.scope != "layer":
             return range(len(over)) if over.any() else ()
         return map(int, np.flatnonzero(over))
 
     def _top(self, scores: Floats, history: History) -> Mask:
         """The top B_s by ``scores``, [units] with NaN where a unit is gone; bool [units]."""
-        kept = keep_top(scores, history.layout, self.ratio, self.scope, self.floor)
+        kept = self.keep(scores, history)
         return round_up(kept, scores, history.layout, self.round_to) if self.round_to > 1 else kept
 
     def _forecast(self, history: History, layer: int) -> LayerForecast:

@@ -49,7 +49,7 @@ class EarlyBird(Triggered):
     def value(self, history: History, end: int) -> float | None:
         """The largest distance of the newest mask to the others of the window; between 0 and 1."""
         records = history.records[max(0, end + 1 - self.window) : end + 1]
-        masks = [self.sub_network(record, history.layout) for record in records]
+        masks = [self.sub_network(record, history) for record in records]
         return farthest([mask for mask in masks if mask is not None], self.window)
 
 

@@ -49,7 +49,7 @@ class EarlyCroP(Triggered):
 
     def probes(self) -> Sequence[Probe]:
         """The saliency, and how far the weights have come."""
-        return self.saliency, WeightChange()
+        return *super().probes(), WeightChange()
 
     def value(self, history: History, end: int) -> float | None:
         """The change of D over the last epochs, over that in the first; 0 or larger."""

@@ -95,13 +95,13 @@ class EPI(Triggered):
     def value(self, history: History, end: int) -> float | None:
         """EPI after one record."""
         recent = history.records[max(0, end - self.window) : end + 1]
-        return epi([self._counts(record, history.layout) for record in recent], self.window)
+        return epi([self._counts(record, history) for record in recent], self.window)
 
-    def _counts(self, record: Record, layout: Layout) -> Counts | None:
+    def _counts(self, record: Record, history: History) -> Counts | None:
 
         def compute(record: Record) -> Counts | None:
-            kept = self.sub_network(record, layout)
-            return None if kept is None else layout.counts(kept)
+            kept = self.sub_network(record, history)
+            return None if kept is None else history.layout.counts(kept)
 
         return record.remember(("counts", *self.choice), compute)
 

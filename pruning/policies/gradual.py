@@ -7,6 +7,7 @@ Zhu, Gupta: To prune, or not to prune: exploring the efficacy of pruning for mod
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -17,10 +18,11 @@ from pruning.policies.one_shot import OneShot
 
 
 class Gradual(OneShot):
-    """Removes many units early and ever fewer, until ``ratio`` of them are gone.
+    """Removes many units early and ever fewer, until ``ratio`` of them are gone, or the aim is met.
 
     The share that is gone after t of the training is
-    s(t) = ratio * (1 - (1 - (t - begin) / (end - begin))^3) [C]. Cut at ``steps`` times, evenly
+    s(t) = ratio * (1 - (1 - (t - begin) / (end - begin))^3) [C], of units or of what the aim is in;
+    there the ratio is what the aim does not leave. Cut at ``steps`` times, evenly
     spaced, the first a step after ``begin`` and the last at ``end``, each after the nearest whole
     epoch; those that fall on the same epoch are one cut. Every cut ranks the units that are left.
 
@@ -42,12 +44,13 @@ class Gradual(OneShot):
         return self
 
     def schedule(self, epochs: int) -> dict[int, float]:
-        """After which epochs of a training of ``epochs`` what share of all units is gone."""
+        """After which epochs of a training of ``epochs`` what share is gone."""
+        at_the_end = 1 - self.aim.share if self.aim else self.ratio
         shares = {}
         for step in range(1, self.steps + 1):
             done = step / self.steps
             at = round((self.begin + (self.end - self.begin) * done) * epochs)
-            shares[at] = self.ratio * (1 - (1 - done) ** 3)
+            shares[at] = at_the_end * (1 - (1 - done) ** 3)
         return shares
 
     def asks(self, epoch: int, epochs: int, acted: bool) -> bool:
@@ -59,7 +62,10 @@ class Gradual(OneShot):
         if history.epochs is None:
             raise ValueError("gradual needs to know how many epochs there are")
         share = self.schedule(history.epochs).get(history.epoch)
-        return self.model_copy(update={"ratio": share}).cut(history) if share else None
+        if not share:
+            return None
+        now = {"aim": replace(self.aim, share=1 - share)} if self.aim else {"ratio": share}
+        return self.model_copy(update=now).cut(history)
 
     def first_action(self, epochs: int) -> tuple[int, int]:
         """The first cut."""

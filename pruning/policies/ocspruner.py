@@ -49,7 +49,7 @@ class OCSPruner(Triggered):
     def value(self, history: History, end: int) -> float | None:
         """The mean similarity of the last consecutive sub-networks; between 0 and 1."""
         records = history.records[max(0, end - self.window) : end + 1]
-        masks = [self.sub_network(record, history.layout) for record in records]
+        masks = [self.sub_network(record, history) for record in records]
         return stability([m for m in masks if m is not None], history.layout, self.window)
 
 

@@ -7,10 +7,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pruning.policies.aim import Budget
+from pruning.policies.by_price import by_price
+from pruning.policies.widths import Rungs, in_order
 from pruning.structure.layout import Layout
 
 Mask = npt.NDArray[np.bool_]
-Scope = Literal["global", "layer"]
+Scope = Literal["global", "layer", "price"]
+
+_HUGE = 1e30
+"""Scores beyond it stand for what was no number: sums would be none."""
 
 _TOGETHER = 4
 """How many units stay at least where a norm is over all of them."""
@@ -33,11 +39,45 @@ def keep_top(
     if scope == "layer":
         share = np.rint((1 - ratio) * np.asarray(layout.sizes)).astype(np.int64)
         return _best(place, np.maximum(share, least), layout)
+    if scope == "price":
+        raise ValueError("scope: price needs an aim, which says what units cost")
     kept = _best(place, least, layout)
     budget = layout.total - round(ratio * layout.total)
     free = ranked[~kept[ranked]][: max(0, budget - int(kept.sum()))]
     kept[free] = True
     return kept
+
+
+def keep_near(
+    scores: npt.NDArray[np.floating],
+    layout: Layout,
+    budget: Budget,
+    scope: Scope,
+    floor: float,
+    multiple: int,
+) -> Mask:
+    """The units that stay where the network is to cost so much; as ``keep_top`` and ``round_up``.
+
+    Under ``price`` they are those of the largest saliency in sum that can be had for it. All that
+    are left stay where they cost no more than the target.
+    """
+    ranked = _ranked(scores)
+    place = _place_within_layer(ranked, layout)
+    layers, alive = layout.group_of[ranked], layout.counts(~np.isnan(scores))
+    least = np.minimum(floors(layout, floor), alive)
+    rungs = Rungs(alive, least, multiple)
+    if float(budget.cost(alive)) <= budget.target:
+        return _best(place, alive, layout)
+    if scope == "price":
+        clear = np.clip(scores[ranked].astype(np.float64), -_HUGE, _HUGE)
+        own = [clear[layers == layer] for layer in range(len(alive))]
+        return _best(place, by_price(rungs, own, budget), layout)
+    free = place[ranked] >= least[layers]
+    order, layers = place[ranked][free], layers[free]
+    if scope == "layer":  # as shares of a layer are rounded
+        share = (order + 0.5) / np.asarray(layout.sizes)[layers]
+        layers = layers[np.argsort(share, kind="stable")]
+    return _best(place, in_order(rungs, layers, budget), layout)
 
 
 def round_up(kept: Mask, scores: npt.NDArray[np.floating], layout: Layout, multiple: int) -> Mask:

@@ -12,8 +12,9 @@ from pruning.saliency.gradient_flow import GradientFlow
 from pruning.saliency.grasp import Grasp
 from pruning.saliency.log_posterior import LogPosterior
 from pruning.saliency.magnitude import Magnitude
+from pruning.saliency.price import Price
 from pruning.saliency.random import Random
-from pruning.saliency.registry import SALIENCIES, AnySaliency, saliency
+from pruning.saliency.registry import PRICES, SALIENCIES, AnySaliency, saliency
 from pruning.saliency.snip import Snip
 from pruning.saliency.synflow import Synflow
 from pruning.saliency.taylor import Taylor
@@ -21,6 +22,7 @@ from pruning.saliency.uniform_macs import UniformMacs
 from pruning.saliency.weight_change import WeightChange
 
 __all__ = [
+    "PRICES",
     "SALIENCIES",
     "ActivationDensity",
     "ActivationSaliency",
@@ -31,6 +33,7 @@ __all__ = [
     "Grasp",
     "LogPosterior",
     "Magnitude",
+    "Price",
     "Probe",
     "Random",
     "Saliency",

@@ -16,6 +16,7 @@ from pruning.saliency.gradient_flow import GradientFlow
 from pruning.saliency.grasp import Grasp
 from pruning.saliency.log_posterior import LogPosterior
 from pruning.saliency.magnitude import Magnitude
+from pruning.saliency.price import Macs, Params, Price
 from pruning.saliency.random import Random
 from pruning.saliency.snip import Snip
 from pruning.saliency.synflow import Synflow
@@ -38,8 +39,12 @@ SALIENCIES: dict[str, type[Saliency]] = {
     "synflow": Synflow,
 }
 
+PRICES: dict[str, type[Price]] = {"macs": Macs, "params": Params}
+"""What an aim can be in, by the names that a sweep file gives them."""
+
 PROBES: dict[str, type[Probe]] = {
     **SALIENCIES,
+    **{price.name: price for price in PRICES.values()},
     "weight_change": WeightChange,
     "log_posterior": LogPosterior,
     "uniform_macs": UniformMacs,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from pruning.structure.sums import UnitSums, Values
 from pruning.structure.trace import trace_units
 from pruning.structure.units import Role, Slice, Units
 from pruning.structure.wrappers import unwrapped
+
+T = TypeVar("T")
 
 
 class Network:
@@ -194,6 +196,15 @@ class Network:
         bare = copy_model(self.model, lambda t: torch.empty_like(t, device="meta"))
         shrink(bare, None, self.units, self._alive, keep)
         return bare
+
+    def with_only(self, keep: Bools, run: Callable[[nn.Module], T]) -> T:
+        """``run`` of a copy with only the units to `keep`, bool [U]; without numbers if it can."""
+        try:
+            return run(self.bare(keep))
+        except Exception:  # one whose control flow depends on values runs with them only
+            real = copy_model(self.model, lambda t: t.clone())
+            shrink(real, None, self.units, self._alive, keep)
+            return run(real)
 
     @property
     def sparsity(self) -> float:

@@ -41,7 +41,8 @@ def trace_units(
         UntraceableError: as there, and where no unit can be removed.
     """
     units = find_units(model, example_input, protect=protect, verify=verify)
-    if max(units.layout.sizes, default=0) < 2:
+    tied = any(len(s.index) > 1 for group in units.groups for s in group.slices)
+    if not units.groups or (tied and max(units.layout.sizes) < 2):
         whole = [str(WHOLE)] if units.groups else []
         why = (
             "; ".join([*whole, *dict.fromkeys(units.refused.values())])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from pruning.actions import Prune
+from pruning.policies.aim import NEAR, Aim
 from pruning.policies.base import Policy
+from pruning.policies.one_shot import MISSED
 from pruning.structure.layout import Layout
 from pruning.testing.findings import BreachError
 from pruning.testing.life import Life, lived
@@ -17,12 +20,16 @@ from pruning.training.task import Task
 def budget(policy: Policy, task: Task | None = None) -> None:
     """With a ``ratio`` no more than that share of all units goes, in all its cuts together.
 
-    Those that round up or stand on floors keep more. With a ``sparsity`` that is held, exactly that
+    Those that round up or stand on floors keep more. With an ``aim`` the last cut meets it, or says
+    that it does not. With a ``sparsity`` that is held, exactly that
     share of every weight tensor is zero at the end.
     """
     life = lived(policy, task)
     ratio, sparsity = (getattr(policy, name, None) for name in ("ratio", "sparsity"))
-    if isinstance(ratio, float):
+    aim = getattr(policy, "aim", None)
+    if isinstance(aim, Aim):
+        _met(aim, life)
+    elif isinstance(ratio, float):
         gone = {unit for _, act in life.actions if isinstance(act, Prune) for unit in act.units}
         allowed = _allowed(ratio, life.history.layout, getattr(policy, "scope", "global"))
         if len(gone) > allowed:
@@ -30,6 +37,18 @@ def budget(policy: Policy, task: Task | None = None) -> None:
             raise BreachError(found, f"up to {allowed}", life.end)
     if isinstance(sparsity, float) and life.masks:
         _exactly(sparsity, life)
+
+
+def _met(aim: Aim, life: Life) -> None:
+    alive = np.ones(life.history.layout.total, dtype=np.bool_)
+    for _, action in life.actions:
+        alive[list(getattr(action, "units", ()))] = False
+    budget = aim.budget(life.records()[0], life.history.layout)
+    widths = life.history.layout.counts(alive)
+    said = life.actions and any(text.startswith(MISSED) for text in life.actions[-1][1].warnings)
+    if life.actions and not said and abs(budget.miss(widths)) > NEAR:
+        found = f"{float(budget.cost(widths)) / budget.whole:.3g} of {aim.price.unit} is left"
+        raise BreachError(found, f"{aim.share:g}, as the aim says, or a warning", life.end)
 
 
 def _allowed(ratio: float, layout: Layout, scope: object) -> int:

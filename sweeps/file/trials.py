@@ -47,11 +47,11 @@ class TrialSpec:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The policy as results show it: its ratio even where that is the default.
+        """The policy as results show it: its ratio, or its aim, even where that is the default.
 
         With the fields of the task that vary, as ``task.batch_size``.
         """
-        ratio = getattr(self.policy, "ratio", None)
+        ratio = None if getattr(self.policy, "aim", None) else getattr(self.policy, "ratio", None)
         shown = {"policy": self.setting["policy"], "ratio": ratio, **self.setting}
         drawn = {f"task.{name}": value for name, value in self.drawn.items()}
         return {key: value for key, value in shown.items() if value is not None} | drawn

@@ -23,9 +23,9 @@ NO_CHOICE = (
 
 
 def shown_cut(policy: OneShot) -> dict[str, Any]:
-    """What a policy cuts as ``at_epoch`` would be told: ratio, saliency, what is not default."""
+    """What a policy cuts as ``at_epoch`` would be told: how much, saliency, what is not default."""
     plain = policy.model_dump(mode="json", include=set(OneShot.model_fields))
-    shown = {"ratio", "saliency", *specify(_at_epoch(policy))}
+    shown = {"aim" if policy.aim else "ratio", "saliency", *specify(_at_epoch(policy))}
     return {name: plain[name] for name in OneShot.model_fields if name in shown}
 
 

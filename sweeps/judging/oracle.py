@@ -35,8 +35,9 @@ Chosen = Mapping[int, tuple[float | None, Row]]
 class Verdict:
     """One indicator, with a threshold as given or as the other seeds chose it.
 
-    policy, settings: the indicator, its threshold and its cut left out. cut: ratio, saliency and
-    whatever else of the cut is not the default, and the fields of the task that the sweep varies.
+    policy, settings: the indicator, its threshold and its cut left out. cut: ratio or aim, saliency
+    and whatever else of the cut is not the default, and the fields of the task that the sweep
+    varies.
     choice: GIVEN or OTHERS. seeds: those it is judged on; thresholds (None: the policy's own
     default), epochs (None: never pruned) and regrets have an entry for each.
     grid: the oracle's epochs, empty if there are none; oracle_seeds: on which all of them ended.

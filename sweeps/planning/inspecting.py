@@ -25,6 +25,7 @@ from pruning.training.task import ModelSpec, Task
 from sweeps.file.sweep import Sweep
 
 SCOPES = ("global", "layer")
+WITH_AIM = (*SCOPES, "price")
 HALF = 0.5
 
 
@@ -42,15 +43,21 @@ class Inspected:
         return about | self.found.to_json()
 
 
-def cuts(ratio: float | None, saliency: str | None, scope: str | None) -> list[OneShot]:
+def cuts(
+    ratio: float | None, saliency: str | None, scope: str | None, aim: str | None = None
+) -> list[OneShot]:
     """A cut before training, for one scope or for each. Raises InputError for what does not fit.
 
-    saliency: a name, or a mapping with settings as YAML.
+    saliency: a name, or a mapping with settings as YAML. aim: a mapping as YAML.
     """
-    share = HALF if ratio is None else ratio
-    named = {"epoch": 0, "ratio": share, "saliency": _yaml("saliency", saliency or "magnitude")}
+    named = {"epoch": 0, "saliency": _yaml("saliency", saliency or "magnitude")}
+    if aim is not None:
+        named["aim"] = _yaml("aim", aim)
+    if aim is None or ratio is not None:
+        named["ratio"] = HALF if ratio is None else ratio
+    scopes = [scope] if scope else WITH_AIM if aim else SCOPES
     try:
-        return [AtEpoch.parse({**named, "scope": one}) for one in ([scope] if scope else SCOPES)]
+        return [AtEpoch.parse({**named, "scope": one}) for one in scopes]
     except InputError as error:
         raise InputError(f"--{error}") from None
 
@@ -87,6 +94,8 @@ def of_model(spec: ModelSpec, size: Size, policies: Sequence[OneShot]) -> Inspec
             raise InputError(f"--data: missing; saliency {probe.key} is measured on data")
     with walled(spec.name):
         model, example = tried_model(spec, size.shape, size.classes), torch.zeros(2, *size.shape)
+        with foreign(f"task.model: {spec.name!r} has no state that a snapshot could hold"):
+            model.state_dict()
         try:
             with foreign(f"task.model: {spec.name!r} cannot be traced"):
                 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -137,7 +146,7 @@ def of_sweep(sweep: Sweep, policies: Sequence[OneShot] = ()) -> Inspected:
 
 
 def _probes(policies: Sequence[OneShot]) -> list[Probe]:
-    return list({one.saliency.key: one.saliency for one in policies}.values())
+    return list({probe.key: probe for one in policies for probe in one.probes()}.values())
 
 
 def _yaml(option: str, text: str) -> Any:

@@ -97,6 +97,8 @@ def describe(setting: Mapping[str, Any]) -> str:
     def shown(value: Any) -> str:
         if not isinstance(value, Mapping):
             return str(value)
+        if not value.keys() & {"name", "policy"}:
+            return ",".join(f"{key}:{shown(part)}" for key, part in value.items())
         kind, *parts = sorted(value, key=lambda key: key not in ("name", "policy"))
         rest = ",".join(f"{key}={shown(value[key])}" for key in parts)
         return f"{value[kind]}({rest})" if rest else str(value[kind])
@@ -105,7 +107,7 @@ def describe(setting: Mapping[str, Any]) -> str:
 
 
 def short_names(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
-    """Settings in a few words: the policy, its ratio, and in what else the policy's differ."""
+    """Settings in a few words: the policy, how much goes, and in what else the policy's differ."""
     policies: dict[str, dict[str, Mapping[str, Any]]] = {}
     for found in rows:
         policies.setdefault(found["policy"], {})[found["settings"]] = found["setting"]
@@ -119,11 +121,11 @@ def short_names(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 def _differing(
     setting: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
 ) -> Mapping[str, Any]:
-    """The ratio, and what is not the same in all."""
+    """The ratio or the aim, and what is not the same in all."""
     return {
         key: part
         for key, part in setting.items()
-        if key == "ratio" or any(one.get(key) != part for one in others)
+        if key in ("ratio", "aim") or any(one.get(key) != part for one in others)
     }
 
 

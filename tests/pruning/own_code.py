@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from pruning.history import History
 from pruning.policies import Policy, Prune
-from pruning.saliency import Saliency
+from pruning.saliency import Price, Saliency
+from pruning.structure.layout import Ints
 from pruning.structure.network import Network
 
 
@@ -128,3 +130,16 @@ class Closed(torch.optim.SGD):
 
     def step(self, closure: Any) -> Any:  # type: ignore[override]
         return super().step(closure)
+
+
+class Units(Price):
+    """How many units there are."""
+
+    name: ClassVar[str] = "units"
+    unit: ClassVar[str] = "units"
+
+    def table(self, network: Network) -> npt.NDArray[np.float64]:
+        return np.ones(1)
+
+    def cost(self, table: npt.NDArray[Any], widths: Ints) -> npt.NDArray[np.float64]:
+        return table[0] * widths.sum(axis=-1)

@@ -23,10 +23,17 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
         {"epoch": 0, "ratio": 0.8, "scope": "layer", "round_to": 2},
         {"epoch": 12, "ratio": 0.95, "saliency": "taylor"},
         {"epoch": 1, "saliency": "own_code:ByNumber"},
+        {"epoch": 2, "aim": {"macs": 0.4}, "scope": "price"},
     ],
     "small_from_scratch": [{"of": CUT}],
     "uniform": [{"of": CUT}],
-    "epi": [{}, {"threshold": 0.9, "window": 2, "latest": None, "saliency": "taylor"}],
+    "gradual": [{}, {"aim": {"params": 0.5}, "scope": "layer"}],
+    "epi": [
+        {},
+        {"threshold": 0.9, "window": 2, "latest": None, "saliency": "taylor"},
+        {"aim": {"macs": 0.5}, "window": 2},
+    ],
+    "bep": [{}, {"aim": {"macs": 0.5}, "scope": "price"}],
     "bayes_factor": [{}, {"gate": "open", "by": "random", "hold": False, "sparsity": 0.3}],
     "own_code:LastUnits": [{}],
 }

@@ -72,11 +72,12 @@ def test_value_of_a_history_by_hand() -> None:
     """Half of 12 units stay: (4, 2, 0), then (2, 4, 0), then (2, 2, 2) with a floor of one."""
     policy = EPI(ratio=0.5, threshold=0.5, window=2, floor=0)
     records = counted([(4, 2, 0), (2, 4, 0), (2, 2, 2)], LAYERS, KEY)
-    kept = [LAYERS.counts(policy.sub_network(r, LAYERS)).tolist() for r in records]
+    seen = history(records, layout=LAYERS)
+    kept = [LAYERS.counts(policy.sub_network(r, seen)).tolist() for r in records]
     assert kept == [[4, 1, 1], [2, 3, 1], [2, 2, 2]]
     first = 1 - (Fraction(2, 6) + Fraction(1, 3) + Fraction(1, 3)) / 3
     second = 1 - (0 + Fraction(1, 5) + Fraction(1, 3)) / 3
-    value = policy.indicator(history(records, layout=LAYERS))
+    value = policy.indicator(seen)
     assert value == pytest.approx(float((first + second) / 2), abs=1e-15)
 
 

@@ -249,7 +249,7 @@ def test_own_code_by_dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ),
         (
             {"policy": "epi", "scope": "glob"},
-            "scope: 'glob' is not allowed: input should be 'global' or 'layer'",
+            "scope: 'glob' is not allowed: input should be 'global', 'layer' or 'price'",
         ),
         (
             {"policy": "at_epok"},

@@ -91,6 +91,29 @@ def test_a_probe_that_was_not_measured_is_measured_where_it_is_needed(tmp_path: 
 
 
 @pytest.mark.usefixtures("train_here")
+def test_aims_are_met_alike_shared_and_alone(tmp_path: Path) -> None:
+    aims = {"macs": {"grid": [0.4, 0.6]}}
+    cuts = [
+        {"policy": "at_epoch", "epoch": {"grid": [0, 2]}, "aim": aims, "scope": "price"},
+        {"policy": "epi", "window": 1, "threshold": 0.8, "latest": 0.75, "aim": {"params": 0.5}},
+    ]
+    given = {"seeds": [0], "policies": ["dense", *cuts]}
+    given["task__model__options__widths"] = [16, 24]
+    outcome = swept(tmp_path, tmp_path, **given)
+    dense = outcome.rows[0]
+    for row in outcome.rows[1:]:
+        assert "ratio" not in row["setting"]
+        alone = Trial(Sweep.parse(changed(**given)).task, policy(row["setting"]), 0).run()
+        for column in ("prune_epochs", "params", "macs", "val_accuracy", "test_accuracy"):
+            assert row[column] == alone[column]
+        ((price, share),) = row["setting"]["aim"].items()
+        assert row[price] / dense[price] == pytest.approx(share, rel=0.02)
+    shown = [row["settings"] for row in outcome.rows[1:2]]
+    assert shown == ["aim=macs:0.4 scope=price epoch=0"]
+    assert swept(tmp_path, tmp_path, **given).trained == 0
+
+
+@pytest.mark.usefixtures("train_here")
 @pytest.mark.parametrize("keep", ["all", "forks", 3])
 def test_whatever_snapshots_are_kept(tmp_path: Path, undisturbed: Outcome, keep: Any) -> None:
     outcome = swept(tmp_path, tmp_path, snapshots=keep)
