@@ -24,7 +24,7 @@ from sweeps.judging.oracle import oracle, to_json
 from sweeps.judging.table import read_rows
 from sweeps.results.frame import frame
 from sweeps.results.networks import trained
-from sweeps.results.rows import Row, to_csv
+from sweeps.results.rows import TIMES, Row, to_csv
 from sweeps.running import preflight
 from sweeps.running.run import Outcome, run
 from sweeps.storage.store import Store
@@ -79,8 +79,8 @@ LEARNT: dict[str, Callable[[Row], bool]] = {
 def columns(metrics: list[str]) -> list[str]:
     before = "trial policy settings seed status prune_epochs sparsity unit_sparsity weight_sparsity"
     judged = [f"{split}_{name}" for split in ("val", "test") for name in metrics]
-    after = "train_seconds probe_seconds decide_seconds gpu_hours gpu_hours_spent pareto reason"
-    return [*before.split(), "params", "macs", "train_flops", *judged, *after.split()]
+    after = [*TIMES, "pareto", "reason"]
+    return [*before.split(), "params", "macs", "train_flops", *judged, *after]
 
 
 def ran(task: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Outcome:
