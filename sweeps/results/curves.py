@@ -65,6 +65,7 @@ def outcome(epochs: Sequence[Stored], rider: Rider) -> dict[str, Any]:
         rider.trunk.task.measured if rider.trunk.task else ACCURACY,
     )
     hours = course(epochs, rider)[-1]["gpu_hours"]
-    wall = sum(stored.wall for stored in epochs)
-    summary |= {"wall_seconds": wall, "gpu_hours": hours, "gpu_hours_spent": spent}
+    if all(stored.wall for stored in epochs):  # earlier versions kept none
+        summary["wall_seconds"] = sum(stored.wall for stored in epochs)
+    summary |= {"gpu_hours": hours, "gpu_hours_spent": spent}
     return {"status": "finished", "reason": "", "summary": summary}
