@@ -118,9 +118,10 @@ def _run(
             driver.start(trials)
             if mode.train:
                 _train(sweep, driver)
-            driver.journal.settle()
-            if driver.searcher:
+            if driver.searcher:  # the table says what the study was told
                 driver.searcher.close()
+            else:
+                driver.journal.settle()
         rows = read_rows(store, name)
         stands = standing(rows, sweep.objectives, sweep.reference)
         tracker.figures(stands.figures())

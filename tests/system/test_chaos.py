@@ -144,7 +144,7 @@ def test_no_curve_is_doubled_or_broken(folder: Path, undisturbed: SimpleNamespac
     for row in undisturbed.facts:
         run = trials[row["trial"]]
         assert run.info.status == "FINISHED"
-        assert all(run.data.metrics[name] == row[name] for name in set(METRICS) - TIMES)
+        assert all(run.data.metrics[name] == row[name] for name in {*METRICS} - {*TIMES})
         points = client.get_metric_history(run.info.run_id, "val_accuracy")
         assert sorted({point.step for point in points}) == list(range(1, 19))
         assert len({(point.step, point.value) for point in points}) == 18
